@@ -1,0 +1,52 @@
+# Each target installs what it needs by itself, at the first call.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+
+.PHONY: help serve key test check bench openapi lock clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+serve: $(INSTALLED) ## the whole service on http://localhost:3300 (PORT=… moves it)
+	@exec $(PYTHON) -m infra.local.server
+
+key: $(INSTALLED) ## an API key, e.g. make key ARGS="--name phone --namespaces 'user-*'"
+	@$(PYTHON) -m infra.key $(ARGS)
+
+test: check ## every test, after the checks
+	$(PYTHON) -m pytest $(ARGS)
+
+check: $(INSTALLED) ## format, lint, types, import contracts
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(INSTALLED) ## latency of recall and store over HTTP, with its parts
+	$(PYTHON) -m tests.bench.latency $(ARGS)
+
+openapi: $(INSTALLED) ## functions/openapi.json from the code
+	$(PYTHON) -m infra.local.openapi
+
+lock: $(INSTALLED) ## requirements.lock from pyproject.toml
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --all-extras \
+		pyproject.toml --output-file requirements.lock
+
+clean: ## what was built and installed; .local/state stays
+	rm -rf $(VENV) .local/opensearch-* layers/model .mypy_cache .pytest_cache .ruff_cache
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV), once" >&2
+	@for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python" python3; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$python" -m venv --clear $(VENV); \
+		fi; \
+	done; echo "Python 3.11 or newer is needed: install it (apt-get install python3 python3-venv)" >&2; exit 1
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(VENV)/bin/uv pip sync --require-hashes requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
