@@ -1,0 +1,275 @@
+"""HTTP: memories and recall."""
+
+from time import time
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cross_session.adapters import memory_index, session_table
+from cross_session.consolidate import DEFAULT_THRESHOLD, consolidate
+from cross_session.domain.access import NAMESPACE_PATTERN, Scope
+from cross_session.domain.memory import Memory, MemoryType
+from cross_session.domain.selection import Selection
+from cross_session.errors import InvalidRequestError, NotFoundError
+from cross_session.forget import forget
+from cross_session.http_api import Api
+from cross_session.recall import recall
+from cross_session.remember import remember
+from cross_session.revise import revise
+from cross_session.timing import spent_ms
+from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN
+from cross_session.wire.memories import (
+    BatchStored,
+    Consolidate,
+    Forget,
+    Forgotten,
+    Hit,
+    Hits,
+    ImportanceSet,
+    MemoriesConsolidated,
+    MemoryOut,
+    MemoryPage,
+    MemoryPreview,
+    MemoryStored,
+    NamespaceStats,
+    Recall,
+    Result,
+    Results,
+    Search,
+    SetImportance,
+    StoreBatch,
+    StoreMemory,
+    UpdateMemory,
+)
+
+app = Api()
+
+MemoryId = Annotated[str, Path(pattern=MEMORY_ID_PATTERN)]
+AgentId = Annotated[str, Path(pattern=NAMESPACE_PATTERN)]
+MaybeNamespace = Annotated[str, Query(pattern=f"^$|{NAMESPACE_PATTERN}")]
+Preview = Annotated[int | None, Query(ge=1, le=100_000)]
+
+
+@app.post("/v1/memory/store", status_code=201, tags=["memories"])
+def store_memory(body: StoreMemory) -> MemoryStored:
+    """Stores a memory; the next recall finds it. The same one again is the same memory."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    remembered = remember(tenant, body.owner, [body.to_note()])
+    session = remembered.sessions.get(body.session_id or "")
+    return MemoryStored(
+        memory=MemoryOut.of(remembered.memories[0]),
+        embedding_time_ms=spent_ms("embedding"),
+        session_state=session.state if session else None,
+        warnings=body.warnings() + remembered.warnings,
+    )
+
+
+@app.post("/v1/memories/store/batch", status_code=201, tags=["memories"])
+def store_batch(body: StoreBatch) -> BatchStored:
+    """Stores up to 1,000 memories; the next recall finds each."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    remembered = remember(tenant, body.owner, body.notes())
+    return BatchStored(
+        stored=[MemoryOut.of(memory) for memory in remembered.memories],
+        stored_count=len(remembered.memories),
+        total_embedding_time_ms=spent_ms("embedding"),
+        ended_sessions=[id for id, session in remembered.sessions.items() if session.ended_at],
+        warnings=body.all_warnings() + remembered.warnings,
+    )
+
+
+@app.post("/v1/memory/recall", tags=["memories"])
+def recall_memories(body: Recall) -> Hits | Results:
+    """Recalls the memories that answer a question, from all sessions, best first."""
+    return _recall(body)
+
+
+@app.post("/v1/memory/search", tags=["memories"])
+def search_memories(body: Search) -> Hits | Results:
+    """Recalls, with ten memories rather than five unless told otherwise."""
+    return _recall(body)
+
+
+def _recall(body: Recall) -> Hits | Results:
+    tenant = app.authorize(Scope.READ, body.owner).tenant
+    found = recall(
+        tenant,
+        body.owner,
+        body.query,
+        limit=body.top_k,
+        selection=body.selection(),
+        routing=body.routing,
+        vector_weight=body.vector_weight,
+    )
+    common: dict[str, Any] = {
+        "total_found": len(found),
+        "query_embedding_time_ms": spent_ms("embedding"),
+        "search_time_ms": spent_ms("engine"),
+        "warnings": body.warnings(),
+    }
+    if body.namespace is None:
+        return Hits(memories=[Hit.of(one) for one in found], **common)
+    return Results(results=[Result.of_recalled(one) for one in found], **common)
+
+
+@app.get("/v1/memory/get/<memory_id>", tags=["memories"])
+def get_memory(
+    memory_id: MemoryId, namespace: MaybeNamespace = "", agent_id: MaybeNamespace = ""
+) -> MemoryOut:
+    """Reads a memory by its id, a superseded one too."""
+    return MemoryOut.of(_own(memory_id, namespace or agent_id, Scope.READ))
+
+
+@app.put("/v1/memory/update/<memory_id>", tags=["memories"])
+def update_memory(
+    memory_id: MemoryId,
+    body: UpdateMemory,
+    namespace: MaybeNamespace = "",
+    agent_id: MaybeNamespace = "",
+) -> MemoryOut:
+    """Sets the given fields of a memory; new content is found by its new meaning at once."""
+    changes = body.changes()
+    if not changes:
+        raise InvalidRequestError(
+            "body", "sets nothing: content, metadata, memory_type, importance or tags"
+        )
+    owner = namespace or agent_id or body.namespace or body.agent_id or ""
+    memory = _own(memory_id, owner, Scope.WRITE)
+    return MemoryOut.of(revise(memory.tenant, memory.namespace, memory.id, changes))
+
+
+@app.post("/v1/memory/importance", tags=["memories"])
+def set_importance(body: SetImportance) -> ImportanceSet:
+    """Sets the importance of one memory, or of several."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    changes = {"importance": body.importance}
+    revised = [revise(tenant, body.owner, id, changes) for id in body.ids]
+    return ImportanceSet(
+        updated_count=len(revised), memories=[MemoryOut.of(memory) for memory in revised]
+    )
+
+
+@app.post("/v1/memory/forget", tags=["memories"])
+def forget_memories(body: Forget) -> Forgotten:
+    """Deletes the memories that fit every selector given; with none given it refuses."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    return Forgotten(deleted_count=forget(tenant, body.owner, body.selection()))
+
+
+@app.post("/v1/memory/consolidate", tags=["memories"])
+def consolidate_memories(body: Consolidate) -> MemoriesConsolidated:
+    """Merges the named memories or, with none named, the largest group of near-duplicates."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    merged = consolidate(
+        tenant,
+        body.owner,
+        memory_ids=body.memory_ids or (),
+        threshold=body.threshold or DEFAULT_THRESHOLD,
+        memory_type=body.target_type,
+    )
+    return MemoriesConsolidated(
+        consolidated_memory=MemoryOut.of(merged.memory) if merged else None,
+        source_memory_ids=[source.id for source in merged.sources] if merged else [],
+        memories_removed=len(merged.sources) if merged else 0,
+    )
+
+
+@app.get("/v1/sessions/<session_id>/memories", tags=["sessions"])
+def list_session_memories(
+    session_id: Annotated[str, Path(pattern=SESSION_ID_PATTERN)],
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    content_preview_chars: Preview = None,
+) -> MemoryPage:
+    """Lists a session's memories, in the order they were stored."""
+    caller = app.authorize(Scope.READ)
+    session = session_table.get(caller.tenant, session_id)
+    if not caller.may_touch(session.namespace):
+        raise NotFoundError("session")
+    memories, total = memory_index.listed(
+        session.tenant,
+        session.namespace,
+        Selection(session_id=session.id),
+        limit=limit,
+        offset=_within_window(offset, limit),
+        oldest_first=True,
+        now=int(time()),
+    )
+    return MemoryPage(memories=_previews(memories, content_preview_chars), total=total)
+
+
+@app.get("/v1/agents/<agent_id>/memories", tags=["agents"])
+def list_agent_memories(
+    agent_id: AgentId,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    memory_type: Annotated[MemoryType | None, Query()] = None,
+    content_preview_chars: Preview = None,
+) -> list[MemoryOut | MemoryPreview]:
+    """Lists a namespace's memories, newest first, as a bare array."""
+    tenant = app.authorize(Scope.READ, agent_id).tenant
+    memories, _ = memory_index.listed(
+        tenant,
+        agent_id,
+        Selection(memory_type=memory_type),
+        limit=limit,
+        offset=_within_window(offset, limit),
+        now=int(time()),
+    )
+    return _previews(memories, content_preview_chars)
+
+
+@app.get("/v1/agents/<agent_id>/stats", tags=["agents"])
+def namespace_stats(agent_id: AgentId) -> NamespaceStats:
+    """Counts what a namespace holds."""
+    tenant = app.authorize(Scope.READ, agent_id).tenant
+    now = int(time())
+    statistics = memory_index.statistics(tenant, agent_id, now=now)
+    sessions = list(session_table.newest(tenant, agent_id, now=now))
+    return NamespaceStats(
+        namespace=agent_id,
+        agent_id=agent_id,
+        total_memories=statistics.total,
+        memories_by_type=statistics.by_type,
+        total_sessions=len(sessions),
+        active_sessions=sum(session.state == "active" for session in sessions),
+        avg_importance=statistics.average_importance,
+        oldest_memory_at=statistics.oldest_at,
+        newest_memory_at=statistics.newest_at,
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.answer(event, context)
+
+
+def _own(memory_id: str, namespace: str, scope: Scope) -> Memory:
+    """The memory, if it is the caller's; without a namespace, of any that the key opens."""
+    caller = app.authorize(scope, namespace or None)
+    if not namespace:
+        readable = [
+            one
+            for one in memory_index.namespaces_of(caller.tenant, memory_id)
+            if caller.may_touch(one)
+        ]
+        if not readable:
+            raise NotFoundError("memory")
+        if len(readable) > 1:
+            raise InvalidRequestError("namespace", "is required: several hold this id")
+        namespace = readable[0]
+    return memory_index.get(caller.tenant, namespace, memory_id, now=int(time())).memory
+
+
+def _within_window(offset: int, limit: int) -> int:
+    if offset + limit > memory_index.MAX_WINDOW:
+        raise InvalidRequestError(
+            "offset", f"offset and limit together reach past {memory_index.MAX_WINDOW:,}"
+        )
+    return offset
+
+
+def _previews(memories: list[Memory], characters: int | None) -> list[MemoryOut | MemoryPreview]:
+    if characters is None:
+        return [MemoryOut.of(memory) for memory in memories]
+    return [MemoryPreview.cut(memory, characters) for memory in memories]

@@ -1,0 +1,117 @@
+"""HTTP: health, the API's description, and every path that no route answers."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from time import time
+from typing import Any
+
+import aws_lambda_powertools.event_handler.openapi.swagger_ui as swagger_ui
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+
+from cross_session import __version__
+from cross_session.errors import FeatureDisabledError, MethodNotAllowedError, RouteNotFoundError
+from cross_session.http_api import Api, problem_of
+
+OPENAPI = Path(__file__).with_name("openapi.json")
+
+# What the protocol's public clients can call and this service does not have, by path.
+NOT_BUILT = (
+    "/admin/keys",
+    "/debug",
+    "/health",
+    "/ops",
+    "/v1/admin",
+    "/v1/agents",
+    "/v1/analytics",
+    "/v1/audit",
+    "/v1/auth",
+    "/v1/events",
+    "/v1/export",
+    "/v1/extract",
+    "/v1/feedback",
+    "/v1/import",
+    "/v1/knowledge",
+    "/v1/kpis",
+    "/v1/memories",
+    "/v1/memory/deduplicated",
+    "/v1/memory/documents",
+    "/v1/memory/entities",
+    "/v1/memory/feedback",
+    "/v1/namespaces",
+    "/v1/ops",
+    "/v1/route",
+)
+
+app = Api()
+_started_at = time()
+
+
+class Health(BaseModel):
+    status: str = "ok"
+    healthy: bool = True
+    version: str = __version__
+    uptime_seconds: int
+
+
+@app.get("/health", tags=["service"], security=[])
+def health() -> Health:
+    """Tells that the service answers; needs no key."""
+    return Health(uptime_seconds=int(time() - _started_at))
+
+
+@app.get("/openapi.json", include_in_schema=False)
+def openapi() -> Response[str]:
+    return Response(200, content_types.APPLICATION_JSON, OPENAPI.read_text())
+
+
+@app.get("/docs", include_in_schema=False)
+def docs() -> Response[str]:
+    if app.current_event.query_string_parameters.get("format") == "json":  # the page's own link
+        return openapi()
+    return Response(200, content_types.TEXT_HTML, _docs_page())
+
+
+@app.not_found
+def no_route(_error: NotFoundError) -> Response[str]:
+    method, path = app.current_event.http_method, app.current_event.path
+    if allowed := _methods_of(path):
+        return problem_of(MethodNotAllowedError(method, allowed))
+    if any(path == known or path.startswith(f"{known}/") for known in NOT_BUILT):
+        return problem_of(FeatureDisabledError(f"{method} {path} is not built in this service"))
+    return problem_of(RouteNotFoundError(f"there is no {path}; /docs lists what there is"))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    public = event["routeKey"] != "$default"
+    return app.answer(event, context, public=public)
+
+
+@cache
+def _routes() -> list[tuple[re.Pattern[str], list[str]]]:
+    paths: dict[str, dict[str, Any]] = json.loads(OPENAPI.read_text())["paths"]
+    return [
+        (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), sorted(map(str.upper, methods)))
+        for path, methods in paths.items()
+    ]
+
+
+def _methods_of(path: str) -> list[str]:
+    return next((methods for pattern, methods in _routes() if pattern.fullmatch(path)), [])
+
+
+@cache
+def _docs_page() -> str:
+    assets = Path(swagger_ui.__file__).parent
+    return swagger_ui.generate_swagger_html(
+        spec=OPENAPI.read_text(),
+        swagger_js=(assets / "swagger-ui-bundle.min.js").read_text(),
+        swagger_css=(assets / "swagger-ui.min.css").read_text(),
+        swagger_base_url="",
+        oauth2_config=None,
+        persist_authorization=True,
+    )

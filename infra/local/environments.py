@@ -1,0 +1,81 @@
+"""Lambda's execution environments on this machine: processes that answer one event each."""
+
+import importlib
+import os
+import signal
+import threading
+import uuid
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context, parent_process
+from typing import Any, Self
+
+from infra.routes import AUTHORIZER, ROUTES, SCHEDULES
+
+
+@dataclass
+class Context:
+    """What a handler is told of its invocation, as Lambda's runtime client does."""
+
+    function_name: str
+    function_version: str = "local"
+    memory_limit_in_mb: int = 1024
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:us-east-1:000000000000:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+class Environments:
+    """A pool of `count` processes, each with every function loaded and its model warm."""
+
+    def __init__(self, count: int, variables: dict[str, str]) -> None:
+        self._pool = ProcessPoolExecutor(
+            count, mp_context=get_context("spawn"), initializer=_start, initargs=(variables,)
+        )
+        self._count = count
+
+    def warm(self) -> Self:
+        """Returns once all processes are up."""
+        loading = [self._pool.submit(_warm) for _ in range(self._count)]
+        for one in loading:
+            one.result()
+        return self
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Future[dict[str, Any]]:
+        return self._pool.submit(_invoke, function, event)
+
+    def stop(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _start(variables: dict[str, str]) -> None:
+    os.environ.update(variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the server's, which ends the pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None  # noqa: S101 - this runs in a pool's process
+    parent.join()
+    os._exit(1)
+
+
+def _warm() -> None:
+    functions = {AUTHORIZER} | {entry.function for entry in (*ROUTES, *SCHEDULES)}
+    for function in functions:
+        importlib.import_module(f"functions.{function}")
+    from cross_session.adapters.embeddings import embedder
+
+    embedder().query("warm")
+
+
+def _invoke(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    module = importlib.import_module(f"functions.{function}")
+    answer: dict[str, Any] = module.handler(event, Context(function_name=function))
+    return answer

@@ -1,0 +1,99 @@
+"""Writes `functions/openapi.json`, the API's description, from the code that answers it."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.event_handler.openapi import OpenAPIMerge
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+from cross_session import __version__
+from functions import memories, service, sessions
+from infra.routes import ROUTES
+
+MODULES = (sessions, memories, service)
+
+DESCRIPTION = """\
+Memory across sessions for AI assistants. Send `Authorization: Bearer dk-…`. Times are Unix
+seconds. `namespace` and `agent_id` are synonyms; a recall that says `namespace` gets `results`,
+one that says `agent_id` gets `memories`."""
+
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457 problem document",
+    "required": ["type", "title", "status", "detail", "error", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "error": {"type": "string", "description": "The same as `detail`"},
+        "code": {"type": "string", "examples": ["INVALID_REQUEST"]},
+        "details": {"type": "string"},
+        "resource": {"type": "string", "description": "What was not found"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "reason"],
+                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+PROBLEM_ANSWER = {
+    "description": "A problem",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def description() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of all functions' routes."""
+    merge = OpenAPIMerge(
+        title="Cross-Session Context",
+        version=__version__,
+        description=DESCRIPTION,
+        security_schemes={"key": HTTPBearer(bearerFormat="dk-…")},
+        security=[{"key": []}],
+        on_conflict="error",
+    )
+    for module in MODULES:
+        merge.add_schema(
+            json.loads(module.app.get_openapi_json_schema(title="", version=__version__))
+        )
+    document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    functions = {
+        name: value for module in MODULES for name, value in vars(module).items() if callable(value)
+    }
+    listed = dict.fromkeys(route.path for route in ROUTES)
+    document["paths"] = {
+        path: document["paths"][path] for path in listed if path in document["paths"]
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            # Powertools makes the id of the function's name, the path and the method
+            suffix = re.sub(r"\W", "_", f"{path}_{method}")
+            name = operation["operationId"].removesuffix(suffix)
+            operation["operationId"] = name
+            operation |= _told(functions[name])
+            answers = operation["responses"]
+            answers.pop("422", None)  # Powertools' own; a request that doesn't fit gets 400
+            answers["default"] = PROBLEM_ANSWER
+    schemas = document["components"]["schemas"]
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas["Problem"] = PROBLEM
+    return document
+
+
+def _told(function: Callable[..., Any]) -> dict[str, str]:
+    """The docstring's first sentence as the summary, and what follows it as the description."""
+    summary, _, more = (inspect.getdoc(function) or "").partition(". ")
+    told = {"summary": summary.removesuffix(".")}
+    return told | {"description": more} if more else told
+
+
+if __name__ == "__main__":
+    service.OPENAPI.write_text(json.dumps(description(), indent=2, ensure_ascii=False) + "\n")

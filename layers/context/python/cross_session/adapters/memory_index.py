@@ -1,0 +1,504 @@
+"""Memories in OpenSearch: one alias, each namespace routed to one shard.
+
+A document's id is made of its tenant, its namespace and the memory's id, so that a read by id
+can't reach another owner's memory, whatever id it names.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as EngineConnectionError
+from opensearchpy.exceptions import NotFoundError as EngineNotFoundError
+from opensearchpy.exceptions import RequestError, TransportError
+
+from cross_session.adapters.embeddings import DIMENSIONS
+from cross_session.domain.memory import Memory
+from cross_session.domain.selection import Selection
+from cross_session.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from cross_session.settings import engine_settings
+from cross_session.timing import timed
+
+ALIAS = "memories"
+INDEX = "memories-v1"
+CANDIDATES = 100  # of each list; more gave no gain in evidence recall
+PAGE = 1_000
+MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
+QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one a word
+
+_HAN = r"\u2e80-\u2fff\u3040-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+")  # there each character is a word
+_TIMEOUT_SECS = 10
+_AWAY = {429, 502, 503, 504}
+_TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
+
+MAPPING = {
+    "dynamic": "strict",
+    "_routing": {"required": True},
+    "properties": {
+        "id": {"type": "keyword"},
+        "tenant": {"type": "keyword"},
+        "namespace": {"type": "keyword"},
+        "session_id": {"type": "keyword"},
+        "content": {"type": "text", "analyzer": "english"},
+        "memory_type": {"type": "keyword"},
+        "importance": {"type": "double"},
+        "tags": {"type": "keyword"},
+        "metadata": {"type": "keyword", "index": False, "doc_values": False},
+        "metadata_terms": {"type": "keyword"},
+        "event_time": {"type": "long"},
+        "created_at": {"type": "long"},
+        "updated_at": {"type": "long"},
+        "sequence": {"type": "long"},
+        "expires_at": {"type": "long"},
+        "superseded_by": {"type": "keyword"},
+        "vector": {
+            "type": "knn_vector",
+            "dimension": DIMENSIONS,
+            "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
+        },
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A memory as it stands, with the version that a careful write names."""
+
+    memory: Memory
+    seq_no: int
+    primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The best of each list: ids to BM25 scores, and to cosines in -1..1."""
+
+    memories: dict[str, Memory]
+    bm25: dict[str, float]
+    cosine: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of the memories that can be recalled; times are Unix seconds, None where there are none."""
+
+    total: int
+    by_type: dict[str, int]
+    average_importance: float | None
+    oldest_at: int | None
+    newest_at: int | None
+
+
+@cache
+def _client() -> OpenSearch:
+    return OpenSearch(engine_settings().url, timeout=_TIMEOUT_SECS, max_retries=0)
+
+
+@contextmanager
+def _engine() -> Iterator[OpenSearch]:
+    """The client, its time counted and its outages told as EngineUnavailableError."""
+    with timed("engine"):
+        try:
+            yield _client()
+        except EngineConnectionError as error:
+            raise EngineUnavailableError("the memory index does not answer now") from error
+        except TransportError as error:
+            if error.status_code in _AWAY:
+                raise EngineUnavailableError("the memory index is too busy now") from error
+            raise
+
+
+def create_index() -> None:
+    """Creates the index behind its alias where they are not there yet."""
+    settings = engine_settings()
+    body = {
+        "settings": {
+            "index": {
+                "knn": True,
+                "number_of_shards": settings.shards,
+                "number_of_replicas": settings.replicas,
+            }
+        },
+        "mappings": MAPPING,
+        "aliases": {ALIAS: {"is_write_index": True}},
+    }
+    try:
+        with _engine() as engine:
+            engine.indices.create(index=INDEX, body=body)
+    except RequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise
+
+
+def create(memories: Sequence[Memory], vectors: Sequence[Sequence[float]]) -> list[Stored | None]:
+    """Writes the memories whose ids are free, searchable on return.
+
+    One result a memory, in order: None where it was written, else what stands there.
+    """
+    actions = [
+        {"create": _address(memory.tenant, memory.namespace, memory.id)} for memory in memories
+    ]
+    outcome = _bulk(zip(actions, map(_to_source, memories, vectors), strict=True))
+    taken = [index for index, item in enumerate(outcome) if item["create"]["status"] == 409]
+    results: list[Stored | None] = [None] * len(memories)
+    for index, stood in zip(taken, _get_all([memories[index] for index in taken]), strict=True):
+        if stood is None:  # forgotten between the two calls, so free again
+            (results[index],) = create([memories[index]], [vectors[index]])
+        else:
+            results[index] = stood
+    return results
+
+
+def replace(stored: Stored, memory: Memory, vector: Sequence[float] | None) -> None:
+    """Writes `memory` over `stored`, searchable on return; no `vector` keeps the present one.
+
+    Raises ConflictError where somebody else wrote since `stored` was read.
+    """
+    source = _to_source(memory, vector)
+    address = _address(memory.tenant, memory.namespace, memory.id)
+    version = {"if_seq_no": stored.seq_no, "if_primary_term": stored.primary_term}
+    try:
+        with _engine() as engine:
+            engine.update(
+                index=ALIAS,
+                id=address["_id"],
+                body={"doc": source},
+                params={**version, "routing": address["routing"], "refresh": "true"},
+            )
+    except TransportError as error:
+        if error.status_code in (404, 409):
+            raise ConflictError("the memory was changed meanwhile; read it and repeat") from error
+        raise
+
+
+def get(tenant: str, namespace: str, memory_id: str, *, now: int) -> Stored:
+    """The memory as last written, superseded ones too. Raises NotFoundError."""
+    address = _address(tenant, namespace, memory_id)
+    try:
+        with _engine() as engine:
+            found = engine.get(
+                index=ALIAS,
+                id=address["_id"],
+                params={"routing": address["routing"], "_source_excludes": "vector"},
+            )
+    except EngineNotFoundError as error:
+        raise NotFoundError("memory") from error
+    stored = _to_stored(found)
+    if stored.memory.expired(now):
+        raise NotFoundError("memory")
+    return stored
+
+
+def namespaces_of(tenant: str, memory_id: str) -> list[str]:
+    """The tenant's namespaces that hold a memory with this id."""
+    mine = [{"term": {"tenant": tenant}}, {"term": {"id": memory_id}}]
+    body = {"query": {"bool": {"filter": mine}}, "size": PAGE, "_source": ["namespace"]}
+    with _engine() as engine:
+        hits = engine.search(index=ALIAS, body=body)["hits"]["hits"]
+    return [hit["_source"]["namespace"] for hit in hits]
+
+
+def candidates(
+    tenant: str,
+    namespace: str,
+    *,
+    text: str | None,
+    vector: Sequence[float] | None,
+    selection: Selection,
+    now: int,
+) -> Candidates:
+    """The best `CANDIDATES` by BM25 for `text` and by cosine for `vector`, in one round trip."""
+    within = owned(tenant, namespace, selection, now=now)
+    searches: list[dict[str, Any]] = []
+    if text is not None:
+        match = {"match": {"content": _first_words(text)}}
+        searches.append({"bool": {"must": match, "filter": within}})
+    if vector is not None:
+        nearest = {"vector": vector, "k": CANDIDATES, "filter": {"bool": {"filter": within}}}
+        searches.append({"knn": {"vector": nearest}})
+    header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
+    body = [
+        part
+        for search in searches
+        for part in (
+            header,
+            {"query": search, "size": CANDIDATES, "_source": {"excludes": ["vector"]}},
+        )
+    ]
+    with _engine() as engine:
+        responses = engine.msearch(body=body)["responses"]
+    for response in responses:
+        _raise_for(response)
+    hits = [response["hits"]["hits"] for response in responses]
+    by_text = hits[0] if text is not None else []
+    by_vector = hits[-1] if vector is not None else []
+    return Candidates(
+        memories={
+            hit["_source"]["id"]: _to_memory(hit["_source"]) for hit in [*by_text, *by_vector]
+        },
+        bm25={hit["_source"]["id"]: hit["_score"] for hit in by_text},
+        cosine={hit["_source"]["id"]: 2 * hit["_score"] - 1 for hit in by_vector},
+    )
+
+
+def listed(
+    tenant: str,
+    namespace: str,
+    selection: Selection,
+    *,
+    limit: int,
+    offset: int = 0,
+    oldest_first: bool = False,
+    now: int,
+) -> tuple[list[Memory], int]:
+    """A page of memories, newest first unless asked, and how many there are in all."""
+    body = {
+        "query": {"bool": {"filter": owned(tenant, namespace, selection, now=now)}},
+        "sort": [{"sequence": "asc" if oldest_first else "desc"}, {"id": "asc"}],
+        "from": offset,
+        "size": limit,
+        "track_total_hits": True,
+        "_source": {"excludes": ["vector"]},
+    }
+    with _engine() as engine:
+        found = engine.search(
+            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
+        )["hits"]
+    return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+
+
+def with_vectors(
+    tenant: str, namespace: str, *, limit: int, now: int
+) -> list[tuple[Stored, list[float]]]:
+    """The newest memories with their versions and vectors."""
+    body = {
+        "query": {"bool": {"filter": owned(tenant, namespace, Selection(), now=now)}},
+        "sort": [{"sequence": "desc"}],
+        "size": limit,
+        "seq_no_primary_term": True,
+    }
+    with _engine() as engine:
+        hits = engine.search(
+            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
+        )["hits"]["hits"]
+    return [(_to_stored(hit), hit["_source"]["vector"]) for hit in hits]
+
+
+def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
+    body = {
+        "query": {"bool": {"filter": owned(tenant, namespace, Selection(), now=now)}},
+        "size": 0,
+        "track_total_hits": True,
+        "aggs": {
+            "types": {"terms": {"field": "memory_type", "size": 1_000}},
+            "importance": {"avg": {"field": "importance"}},
+            "oldest": {"min": {"field": "created_at"}},
+            "newest": {"max": {"field": "created_at"}},
+        },
+    }
+    with _engine() as engine:
+        found = engine.search(
+            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
+        )
+    values = found["aggregations"]
+    oldest, newest = values["oldest"]["value"], values["newest"]["value"]
+    return Statistics(
+        total=found["hits"]["total"]["value"],
+        by_type={bucket["key"]: bucket["doc_count"] for bucket in values["types"]["buckets"]},
+        average_importance=values["importance"]["value"],
+        oldest_at=None if oldest is None else int(oldest),
+        newest_at=None if newest is None else int(newest),
+    )
+
+
+def delete(tenant: str, namespace: str, selection: Selection) -> list[Memory]:
+    """Deletes what is selected, superseded memories too; returns what it deleted."""
+    query = {"bool": {"filter": _predicates(tenant, namespace, selection)}}
+    return _delete_matching(query, routing=_routing(tenant, namespace))
+
+
+def delete_expired(*, now: int) -> list[Memory]:
+    """Deletes every tenant's expired memories; returns what it deleted."""
+    return _delete_matching({"range": {"expires_at": {"lte": now}}}, routing=None)
+
+
+def owned(tenant: str, namespace: str, selection: Selection, *, now: int) -> list[dict[str, Any]]:
+    """The filters that every read goes through: one owner's memories that live and count."""
+    return [
+        *_predicates(tenant, namespace, selection),
+        {"bool": {"must_not": {"range": {"expires_at": {"lte": now}}}}},
+        {"bool": {"must_not": {"exists": {"field": "superseded_by"}}}},
+    ]
+
+
+def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[str, Any]]:
+    chosen = selection
+    predicates: list[dict[str, Any]] = [
+        {"term": {"tenant": tenant}},
+        {"term": {"namespace": namespace}},
+    ]
+    if chosen.ids:
+        predicates.append({"terms": {"id": chosen.ids}})
+    if chosen.memory_type is not None:
+        predicates.append({"term": {"memory_type": chosen.memory_type}})
+    if chosen.session_id is not None:
+        predicates.append({"term": {"session_id": chosen.session_id}})
+    if chosen.any_tags:
+        predicates.append({"terms": {"tags": chosen.any_tags}})
+    predicates += [{"term": {"tags": tag}} for tag in chosen.all_tags]
+    for term in _metadata_terms(chosen.metadata):
+        if _too_long(term):
+            raise InvalidRequestError("metadata", f"no filter reaches past {_TERM_BYTES} bytes")
+        predicates.append({"term": {"metadata_terms": term}})
+    ranges: dict[str, dict[str, float | None]] = {
+        "importance": {"gte": chosen.min_importance, "lte": chosen.max_importance},
+        "event_time": {"gte": chosen.since, "lt": chosen.until},
+        "created_at": {"gte": chosen.created_after, "lt": chosen.created_before},
+    }
+    for field, bounds in ranges.items():
+        set_bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+        if set_bounds:
+            predicates.append({"range": {field: set_bounds}})
+    return predicates
+
+
+def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memory]:
+    """Searches and deletes by id, page by page, so that each deletion is known and counted."""
+    deleted: list[Memory] = []
+    params = {"routing": routing} if routing else {}
+    body = {
+        "query": query,
+        "size": PAGE,
+        "seq_no_primary_term": True,
+        "_source": {"excludes": ["vector"]},
+    }
+    while True:
+        with _engine() as engine:
+            engine.indices.refresh(index=ALIAS)
+            hits = engine.search(index=ALIAS, body=body, params=params)["hits"]["hits"]
+        if not hits:
+            return deleted
+        outcome = _bulk(({"delete": _version(hit)}, None) for hit in hits)
+        deleted += [
+            _to_memory(hit["_source"])
+            for hit, item in zip(hits, outcome, strict=True)
+            if item["delete"].get("result") == "deleted"
+        ]
+
+
+def _version(hit: Mapping[str, Any]) -> dict[str, Any]:
+    """Names a document as it was found: one that was written since is found and judged again."""
+    return {
+        "_id": hit["_id"],
+        "routing": hit["_routing"],
+        "if_seq_no": hit["_seq_no"],
+        "if_primary_term": hit["_primary_term"],
+    }
+
+
+def _bulk(
+    operations: Iterator[tuple[dict[str, Any], dict[str, Any] | None]],
+) -> list[dict[str, Any]]:
+    """Each operation's own outcome, in order, searchable on return.
+
+    Raises EngineUnavailableError if any was turned away; the others may have been done,
+    which repeating the call finds out.
+    """
+    body = [part for operation in operations for part in operation if part is not None]
+    with _engine() as engine:
+        items: list[dict[str, Any]] = engine.bulk(
+            body=body, index=ALIAS, params={"refresh": "true"}
+        )["items"]
+    for item in items:
+        outcome = next(iter(item.values()))
+        if outcome["status"] not in (404, 409):
+            _raise_for(outcome)
+    return items
+
+
+def _raise_for(outcome: Mapping[str, Any]) -> None:
+    if "error" not in outcome:
+        return
+    if outcome["status"] in _AWAY:
+        raise EngineUnavailableError("the memory index is too busy now")
+    raise TransportError(outcome["status"], outcome["error"]["type"], outcome["error"])
+
+
+def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:
+    """What stands under each memory's id, as last written."""
+    if not memories:
+        return []
+    wanted = [
+        _address(memory.tenant, memory.namespace, memory.id) | {"_source": {"exclude": ["vector"]}}
+        for memory in memories
+    ]
+    with _engine() as engine:
+        found = engine.mget(body={"docs": wanted}, index=ALIAS)["docs"]
+    return [_to_stored(document) if document["found"] else None for document in found]
+
+
+def _routing(tenant: str, namespace: str) -> str:
+    return f"{tenant}/{namespace}"
+
+
+def _address(tenant: str, namespace: str, memory_id: str) -> dict[str, str]:
+    routing = _routing(tenant, namespace)
+    return {"_id": f"{routing}/{memory_id}", "routing": routing}
+
+
+def _first_words(text: str) -> str:
+    """The text up to its `QUERY_WORDS`th word, as OpenSearch's standard tokenizer counts them."""
+    last = next(islice(_WORD.finditer(text), QUERY_WORDS - 1, None), None)
+    return text[: last.end()] if last else text
+
+
+def _metadata_terms(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """`field=value` for each value, nested fields by their dotted path, values as JSON.
+
+    A list has a term for each of its members. 5 and 5.0 are one number.
+    """
+    for field, value in metadata.items():
+        path = f"{prefix}{field}"
+        if isinstance(value, dict):
+            yield from _metadata_terms(value, f"{path}.")
+        elif isinstance(value, list):
+            for member in value:
+                yield from _metadata_terms({path: member})
+        else:
+            whole = isinstance(value, float) and value.is_integer()
+            yield f"{path}={json.dumps(int(value) if whole else value, ensure_ascii=False)}"
+
+
+def _too_long(term: str) -> bool:
+    return len(term.encode()) > _TERM_BYTES
+
+
+def _to_source(memory: Memory, vector: Sequence[float] | None) -> dict[str, Any]:
+    source = asdict(memory)
+    source["metadata"] = json.dumps(memory.metadata, ensure_ascii=False)
+    terms = _metadata_terms(memory.metadata)
+    source["metadata_terms"] = [term for term in terms if not _too_long(term)]
+    if vector is not None:
+        source["vector"] = vector
+    return source
+
+
+def _to_memory(source: Mapping[str, Any]) -> Memory:
+    fields = {name: source[name] for name in Memory.__dataclass_fields__}
+    return Memory(**fields | {"metadata": json.loads(source["metadata"])})
+
+
+def _to_stored(document: Mapping[str, Any]) -> Stored:
+    return Stored(_to_memory(document["_source"]), document["_seq_no"], document["_primary_term"])

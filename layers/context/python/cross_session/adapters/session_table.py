@@ -1,0 +1,219 @@
+"""Session records in DynamoDB.
+
+A record is found by its id; the index `by_namespace` lists a namespace's newest first, and
+`by_tenant` all of a tenant's, spread over `TENANT_SHARDS` so that no one partition takes
+every write. Both indexes are eventually consistent, usually within a second.
+"""
+
+import heapq
+import json
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
+from cross_session.domain.session import Session
+from cross_session.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import QueryInputTableQueryTypeDef
+
+BY_NAMESPACE = "by_namespace"
+BY_TENANT = "by_tenant"
+TENANT_SHARDS = 8
+
+_NEVER_IDLE_SECS = 10**10
+_OPEN = "attribute_exists(pk) AND attribute_not_exists(ended_at) AND idle_deadline_at > :now"
+_ACTIVITY = "SET last_activity_at = :now, idle_deadline_at = idle_after_secs + :now"
+
+
+def create(session: Session) -> Session:
+    """Stores a new session. Where one stands under its id already, that one is returned."""
+    try:
+        with dynamodb() as table:
+            table.put_item(
+                Item=_to_item(session),
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+    except ConditionFailedError as error:
+        return _found(error.item)
+    return session
+
+
+def get(tenant: str, session_id: str) -> Session:
+    """The record as it stands; `Session.as_of` tells whether it fell idle since.
+
+    Raises NotFoundError.
+    """
+    with dynamodb() as table:
+        return _found(table.get_item(Key=_key(tenant, session_id), ConsistentRead=True).get("Item"))
+
+
+def end(tenant: str, session_id: str, *, summary: str | None, now: int) -> Session:
+    """Ends an open session; one that has ended, or fallen idle, stays as it was.
+
+    Raises NotFoundError.
+    """
+    expression = "SET ended_at = :now, ended_reason = :client"
+    values: dict[str, Any] = {":now": now, ":client": "client"}
+    if summary is not None:
+        expression += ", summary = :summary"
+        values[":summary"] = summary
+    try:
+        return _update(tenant, session_id, expression, values, condition=_OPEN)
+    except ConditionFailedError as error:
+        return _found(error.item).as_of(now)
+
+
+def touch(tenant: str, session_id: str, *, now: int) -> Session:
+    """Moves an open session's idle deadline; never reopens one. Raises NotFoundError."""
+    try:
+        return _update(tenant, session_id, _ACTIVITY, {":now": now}, condition=_OPEN)
+    except ConditionFailedError as error:
+        return _found(error.item).as_of(now)
+
+
+def add_memories(tenant: str, namespace: str, session_id: str, *, count: int, now: int) -> Session:
+    """Counts memories stored with a session; in an open one that is activity too.
+
+    Raises NotFoundError where the namespace has no such session.
+    """
+    try:
+        return _update(
+            tenant,
+            session_id,
+            f"{_ACTIVITY} ADD memory_count :count",
+            {":now": now, ":count": count, ":owner": _owner(tenant, namespace)},
+            condition=f"{_OPEN} AND namespace_key = :owner",
+        )
+    except ConditionFailedError:
+        return _add_to_count(tenant, namespace, session_id, count).as_of(now)
+
+
+def remove_memories(tenant: str, namespace: str, session_id: str, *, count: int) -> None:
+    """Takes forgotten memories off a session's count.
+
+    Raises NotFoundError where the namespace has no such session.
+    """
+    _add_to_count(tenant, namespace, session_id, -count)
+
+
+def newest(
+    tenant: str,
+    namespace: str | None,
+    *,
+    active_only: bool = False,
+    now: int,
+) -> Iterator[Session]:
+    """Sessions newest first, of one namespace or, with None, of the whole tenant."""
+    if namespace is not None:
+        return _query(BY_NAMESPACE, "namespace_key", _owner(tenant, namespace), active_only, now)
+    shards = [
+        _query(BY_TENANT, "tenant_shard", f"{tenant}#{shard}", active_only, now)
+        for shard in range(TENANT_SHARDS)
+    ]
+    return heapq.merge(*shards, key=_started_key, reverse=True)
+
+
+def _add_to_count(tenant: str, namespace: str, session_id: str, change: int) -> Session:
+    try:
+        return _update(
+            tenant,
+            session_id,
+            "ADD memory_count :change",
+            {":change": change, ":owner": _owner(tenant, namespace)},
+            condition="namespace_key = :owner",
+        )
+    except ConditionFailedError as error:
+        raise NotFoundError("session") from error
+
+
+def _query(index: str, key: str, value: str, active_only: bool, now: int) -> Iterator[Session]:
+    query: QueryInputTableQueryTypeDef = {
+        "IndexName": index,
+        "KeyConditionExpression": Key(key).eq(value),
+        "ScanIndexForward": False,
+    }
+    if active_only:
+        query["FilterExpression"] = Attr("ended_at").not_exists() & Attr("idle_deadline_at").gt(now)
+    while True:
+        with dynamodb() as table:
+            page = table.query(**query)
+        for item in page["Items"]:
+            yield _to_session(item).as_of(now)
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _update(
+    tenant: str, session_id: str, expression: str, values: dict[str, Any], *, condition: str
+) -> Session:
+    with dynamodb() as table:
+        updated = table.update_item(
+            Key=_key(tenant, session_id),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    return _to_session(updated["Attributes"])
+
+
+def _key(tenant: str, session_id: str) -> dict[str, str]:
+    return {"pk": f"SESSION#{tenant}#{session_id}", "sk": "SESSION"}
+
+
+def _owner(tenant: str, namespace: str) -> str:
+    return f"{tenant}#{namespace}"
+
+
+def _started_key(session: Session) -> str:
+    return f"{session.started_at_ms:015d}#{session.id}"
+
+
+def _found(item: Item | None) -> Session:
+    if item is None:
+        raise NotFoundError("session")
+    return _to_session(item)
+
+
+def _to_item(session: Session) -> Item:
+    idle_after = session.idle_timeout_secs or _NEVER_IDLE_SECS
+    shard = zlib.crc32(session.id.encode()) % TENANT_SHARDS
+    return {
+        **_key(session.tenant, session.id),
+        "id": session.id,
+        "tenant": session.tenant,
+        "namespace": session.namespace,
+        "namespace_key": _owner(session.tenant, session.namespace),
+        "tenant_shard": f"{session.tenant}#{shard}",
+        "started_key": _started_key(session),
+        "started_at_ms": session.started_at_ms,
+        "last_activity_at": session.last_activity_at,
+        "idle_timeout_secs": session.idle_timeout_secs,
+        "idle_after_secs": idle_after,
+        "idle_deadline_at": session.last_activity_at + idle_after,
+        "metadata": json.dumps(session.metadata, ensure_ascii=False),
+        "memory_count": session.memory_count,
+    }
+
+
+def _to_session(item: Item) -> Session:
+    return Session(
+        id=item["id"],
+        tenant=item["tenant"],
+        namespace=item["namespace"],
+        started_at_ms=int(item["started_at_ms"]),
+        last_activity_at=int(item["last_activity_at"]),
+        idle_timeout_secs=int(item["idle_timeout_secs"]),
+        metadata=json.loads(item["metadata"]),
+        memory_count=int(item["memory_count"]),
+        ended_at=int(item["ended_at"]) if "ended_at" in item else None,
+        ended_reason=item.get("ended_reason"),
+        summary=item.get("summary"),
+    )

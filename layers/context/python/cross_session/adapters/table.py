@@ -1,0 +1,70 @@
+"""The DynamoDB table that sessions and keys share, and what its errors mean."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cross_session.errors import TableUnavailableError
+from cross_session.settings import table_settings
+from cross_session.timing import timed
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.service_resource import Table
+
+Item = dict[str, Any]
+
+_AWAY = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+}
+
+
+class ConditionFailedError(Exception):
+    """A conditional write found `item`, or None where nothing stood, in its way."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the condition did not hold")
+        self.item = item
+
+
+@cache
+def _table() -> "Table":
+    config = Config(
+        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
+    )
+    return boto3.resource("dynamodb", config=config).Table(table_settings().name)
+
+
+@contextmanager
+def dynamodb() -> Iterator["Table"]:
+    """The table, its time counted.
+
+    Raises ConditionFailedError, with the item that stood there where the write asked for
+    it by `ReturnValuesOnConditionCheckFailure`, and TableUnavailableError after retries.
+    """
+    with timed("dynamodb"):
+        try:
+            yield _table()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                # boto3 leaves an error's item as it travelled
+                stood: dict[str, Any] | None = error.response.get("Item")  # type: ignore[assignment]
+                deserialize = TypeDeserializer().deserialize
+                raise ConditionFailedError(
+                    {name: deserialize(value) for name, value in stood.items()} if stood else None
+                ) from error
+            if code in _AWAY:
+                raise TableUnavailableError("the table does not answer now") from error
+            raise
+        except BotoCoreError as error:
+            raise TableUnavailableError("the table does not answer now") from error

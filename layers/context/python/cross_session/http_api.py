@@ -1,0 +1,215 @@
+"""The one place that knows HTTP: who calls, and what each error becomes."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cross_session import errors, timing
+from cross_session.domain.access import Principal, Scope
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECS = 1
+
+# Of each error: its status, and the code that the public clients tell callers.
+ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
+    errors.InvalidRequestError: (HTTPStatus.BAD_REQUEST, "INVALID_REQUEST"),
+    errors.AuthenticationFailedError: (HTTPStatus.UNAUTHORIZED, "AUTHENTICATION_REQUIRED"),
+    errors.ScopeInsufficientError: (HTTPStatus.FORBIDDEN, "INSUFFICIENT_SCOPE"),
+    errors.NamespaceDeniedError: (HTTPStatus.FORBIDDEN, "NAMESPACE_ACCESS_DENIED"),
+    errors.NotFoundError: (HTTPStatus.NOT_FOUND, "NOT_FOUND"),
+    errors.RouteNotFoundError: (HTTPStatus.NOT_FOUND, "ROUTE_NOT_FOUND"),
+    errors.MethodNotAllowedError: (HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+    errors.UnsupportedMediaTypeError: (
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "UNSUPPORTED_MEDIA_TYPE",
+    ),
+    errors.ConflictError: (HTTPStatus.CONFLICT, "CONFLICT"),
+    errors.FeatureDisabledError: (HTTPStatus.NOT_IMPLEMENTED, "FEATURE_DISABLED"),
+    errors.EngineUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+    errors.TableUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+}
+
+logger = Logger(service="cross-session")
+
+
+class Api(APIGatewayHttpResolver):
+    """A function's routes, answering only callers whom the authorizer knows."""
+
+    def __init__(self) -> None:
+        super().__init__(enable_validation=True, json_body_deserializer=_strict_json)
+        self.exception_handler(errors.CrossSessionError)(problem_of)
+        self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(RecursionError)(_nested_too_deep)
+        self.exception_handler(Exception)(self._unexpected)
+
+    def answer(
+        self, event: dict[str, Any], context: LambdaContext, *, public: bool = False
+    ) -> dict[str, Any]:
+        """The HTTP answer to a payload-2.0 event; an unknown caller is told so before all else."""
+        timing.reset()
+        with timing.timed("total"):
+            try:
+                caller = None if public else _principal(event)
+                _check_content_type(event)
+            except errors.CrossSessionError as error:
+                return _refused(problem_of(error))
+            self.append_context(caller=caller)  # type: ignore[no-untyped-call]
+            answer = self.resolve(event, context)
+        answer["headers"]["Server-Timing"] = timing.server_timing()
+        return answer
+
+    @property
+    def caller(self) -> Principal:
+        caller: Principal = self.context["caller"]
+        return caller
+
+    def authorize(self, scope: Scope, namespace: str | None = None) -> Principal:
+        """The caller, if its key reaches this far.
+
+        Raises ScopeInsufficientError and NamespaceDeniedError.
+        """
+        caller = self.caller
+        if caller.scope < scope:
+            raise errors.ScopeInsufficientError(
+                f"this key's scope is {caller.scope.label}; the call needs {scope.label}"
+            )
+        if namespace is not None and not caller.may_touch(namespace):
+            raise errors.NamespaceDeniedError(f"this key is not for namespace {namespace}")
+        return caller
+
+    def _unexpected(self, _error: Exception) -> Response[str]:
+        logger.exception("unexpected error", path=self.current_event.path)
+        request_id = self.current_event.request_context.request_id
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "INTERNAL_ERROR",
+            f"something went wrong here; request {request_id} is in the logs",
+        )
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    invalid: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: str,
+) -> Response[str]:
+    """An RFC 9457 problem document that also has the members the public clients read."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "error": detail,
+        "code": code,
+        **members,
+    }
+    if invalid:
+        body["errors"] = invalid
+        body["details"] = "; ".join(f"{one['field']}: {one['reason']}" for one in invalid)
+    return Response(
+        status_code=status,
+        content_type=PROBLEM_JSON,
+        headers=dict(headers or {}),
+        body=json.dumps(body, ensure_ascii=False),
+    )
+
+
+def problem_of(error: errors.CrossSessionError) -> Response[str]:
+    status, code = ANSWER_TO[type(error)]
+    match error:
+        case errors.InvalidRequestError(field=field, reason=reason):
+            return problem(status, code, str(error), invalid=[{"field": field, "reason": reason}])
+        case errors.AuthenticationFailedError(code=code):
+            return problem(status, code, str(error), headers={"WWW-Authenticate": "Bearer"})
+        case errors.NotFoundError(resource=resource):
+            return problem(status, f"{resource.upper()}_NOT_FOUND", str(error), resource=resource)
+        case errors.MethodNotAllowedError(allowed=allowed):
+            return problem(status, code, str(error), headers={"Allow": ", ".join(allowed)})
+        case errors.EngineUnavailableError() | errors.TableUnavailableError():
+            logger.warning("unavailable", exc_info=error)
+            return problem(status, code, str(error), headers={"Retry-After": str(RETRY_AFTER_SECS)})
+        case _:
+            return problem(status, code, str(error))
+
+
+def _invalid(error: RequestValidationError) -> Response[str]:
+    found = [_field_and_reason(one) for one in error.errors()]
+    first = f"{found[0]['field']}: {found[0]['reason']}"
+    return problem(
+        HTTPStatus.BAD_REQUEST,
+        "INVALID_REQUEST",
+        first if len(found) == 1 else f"{first} (and {len(found) - 1} more)",
+        invalid=found,
+    )
+
+
+def _field_and_reason(error: Mapping[str, Any]) -> dict[str, str]:
+    if error["type"] == "json_invalid":
+        reason = f"{error['ctx']['error']}, at character {error['loc'][1]}"
+        return {"field": "body", "reason": reason}
+    return {"field": _field(error["loc"]), "reason": error["msg"].removeprefix("Value error, ")}
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """`("body", "memories", 3, "content")` as `memories[3].content`."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
+    return path.removeprefix(".") or str(location[0])
+
+
+def _nested_too_deep(_error: RecursionError) -> Response[str]:
+    return problem(HTTPStatus.BAD_REQUEST, "INVALID_REQUEST", "body: JSON is nested too deep")
+
+
+def _refused(response: Response[str]) -> dict[str, Any]:
+    """A problem as the answer to an event that no route has seen."""
+    return {
+        "statusCode": response.status_code,
+        "headers": {**response.headers, "Content-Type": PROBLEM_JSON},
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
+
+
+def _check_content_type(event: Mapping[str, Any]) -> None:
+    sent = event["headers"].get("content-type", "application/json")
+    if event.get("body") and not sent.lower().startswith("application/json"):
+        raise errors.UnsupportedMediaTypeError(
+            f"the body is {sent}; send application/json and name it in Content-Type"
+        )
+
+
+def _principal(event: Mapping[str, Any]) -> Principal:
+    """Whom the authorizer vouched for. Anything but its full word is no caller."""
+    said = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+    if "denied" in said:
+        raise errors.AuthenticationFailedError(said["denied"], said["reason"])
+    try:
+        namespaces = json.loads(said["namespaces"])
+        return Principal(
+            tenant=said["tenant"],
+            key_id=said["key_id"],
+            scope=Scope.of(said["scope"]),
+            namespaces=None if namespaces is None else tuple(namespaces),
+        )
+    except KeyError as error:
+        raise errors.AuthenticationFailedError(
+            "AUTHENTICATION_REQUIRED", "send Authorization: Bearer dk-…"
+        ) from error
+
+
+def _strict_json(text: str) -> Any:
+    """JSON as RFC 8259 has it: no NaN, no Infinity."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)

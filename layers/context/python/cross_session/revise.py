@@ -1,0 +1,33 @@
+"""A memory changed where it stands."""
+
+from dataclasses import replace
+from time import time
+from typing import Any
+
+from cross_session.adapters import memory_index
+from cross_session.adapters.embeddings import embedder
+from cross_session.domain.memory import Memory
+from cross_session.errors import ConflictError
+
+_ATTEMPTS = 5
+
+
+def revise(tenant: str, namespace: str, memory_id: str, changes: dict[str, Any]) -> Memory:
+    """Sets the fields of `Memory` named in `changes`; new content gets a new vector.
+
+    Raises NotFoundError, and ConflictError where other writers keep getting in between.
+    """
+    now = int(time())
+    for attempt in range(_ATTEMPTS):
+        stored = memory_index.get(tenant, namespace, memory_id, now=now)
+        revised = replace(stored.memory, **changes, updated_at=now)
+        new_text = revised.content != stored.memory.content
+        vector = embedder().passages([revised.content])[0] if new_text else None
+        try:
+            memory_index.replace(stored, revised, vector)
+        except ConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return revised
+    raise AssertionError("unreachable")

@@ -1,0 +1,53 @@
+"""What differs between deployments, read from the environment once."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise RuntimeError(f"the environment variable {name} is not set")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    url: str
+    shards: int
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    model: Path
+    threads: int
+
+
+@cache
+def table_settings() -> TableSettings:
+    return TableSettings(name=_required("TABLE_NAME"))
+
+
+@cache
+def engine_settings() -> EngineSettings:
+    return EngineSettings(
+        url=_required("OPENSEARCH_URL"),
+        shards=int(os.environ.get("OPENSEARCH_SHARDS", "1")),
+        replicas=int(os.environ.get("OPENSEARCH_REPLICAS", "0")),
+    )
+
+
+@cache
+def embedding_settings() -> EmbeddingSettings:
+    return EmbeddingSettings(
+        model=Path(os.environ.get("MODEL_DIR", "/opt/e5-small-v2")),
+        threads=int(os.environ.get("EMBEDDING_THREADS", "1")),
+    )

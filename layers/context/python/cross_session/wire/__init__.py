@@ -1,0 +1,1 @@
+"""What travels: the requests and answers of the HTTP API."""

@@ -1,0 +1,106 @@
+"""The field types and bounds that requests share. Null and empty mean absent."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from cross_session.domain.access import NAMESPACE_PATTERN
+from cross_session.errors import InvalidRequestError
+
+MAX_METADATA_FIELDS = 100
+MAX_METADATA_BYTES = 32_768
+MAX_METADATA_DEPTH = 20
+MAX_YEAR_9999 = 253_402_300_799
+
+MEMORY_ID_PATTERN = SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(metadata) > MAX_METADATA_FIELDS:
+        raise ValueError(f"has {len(metadata)} fields; {MAX_METADATA_FIELDS} are allowed")
+    if _depth(metadata) > MAX_METADATA_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_METADATA_DEPTH} levels")
+    try:
+        size = len(json.dumps(metadata, ensure_ascii=False).encode())
+    except UnicodeEncodeError as error:
+        raise ValueError("has text that is not valid Unicode") from error
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"is {size:,} bytes of JSON; {MAX_METADATA_BYTES:,} are allowed")
+    return metadata
+
+
+def _at_most_bytes(limit: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if (size := len(text.encode())) > limit:
+            raise ValueError(f"is {size:,} bytes; {limit:,} are allowed")
+        return text
+
+    return AfterValidator(check)
+
+
+def _moment(value: Any) -> Any:
+    """RFC 3339 text to Unix seconds; anything else is left to the field's type."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("is neither Unix seconds nor RFC 3339 (2026-11-24T09:30:00Z)") from error
+    if moment.tzinfo is None:
+        raise ValueError("has no UTC offset (2026-11-24T09:30:00Z)")
+    return int(moment.timestamp())
+
+
+def _empty_is_absent(value: Any) -> Any:
+    return None if value in ("", [], {}) else value
+
+
+Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, examples=["user-bob"])]
+SessionId = Annotated[str, Field(pattern=SESSION_ID_PATTERN)]
+MaybeSessionId = Annotated[SessionId | None, BeforeValidator(_empty_is_absent)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+UnixSeconds = Annotated[int, Field(ge=0, le=MAX_YEAR_9999)]
+Moment = Annotated[
+    Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)],
+    BeforeValidator(_moment, json_schema_input_type=int | str),
+]
+Importance = Annotated[float, Field(ge=0, le=1)]
+Content = Annotated[str, Field(min_length=1), _at_most_bytes(100_000)]
+Query = Annotated[str, Field(min_length=1), _at_most_bytes(10_000)]
+Summary = Annotated[str, _at_most_bytes(10_000)]
+Tag = Annotated[str, Field(min_length=1, max_length=256)]
+Tags = Annotated[list[Tag], Field(max_length=100)]
+MemoryId = Annotated[str, Field(pattern=MEMORY_ID_PATTERN)]
+
+
+class Owned(BaseModel):
+    """Says whose memories are meant: `namespace`, or its synonym `agent_id`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    namespace: Namespace | None = None
+    agent_id: Namespace | None = None
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> "Owned":
+        if self.namespace is None and self.agent_id is None:
+            raise InvalidRequestError("namespace", "is required (agent_id is its synonym)")
+        if None not in (self.namespace, self.agent_id) and self.namespace != self.agent_id:
+            raise InvalidRequestError("agent_id", "differs from namespace; send one of them")
+        return self
+
+    @property
+    def owner(self) -> str:
+        owner = self.namespace or self.agent_id
+        assert owner is not None  # noqa: S101 - the validator saw to it
+        return owner

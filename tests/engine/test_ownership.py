@@ -1,0 +1,159 @@
+"""No call with one owner's names reaches another owner's memory."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from time import time
+
+import pytest
+
+from cross_session.adapters import memory_index
+from cross_session.domain.memory import Memory
+from cross_session.domain.selection import Selection
+from cross_session.errors import ConflictError
+from tests.engine.owner import Owner, anywhere
+
+VECTOR = anywhere(1)[0]
+IDS = ("same_0", "same_1")
+SELECTIONS = [
+    Selection(),
+    Selection(ids=IDS),
+    Selection(session_id="s1"),
+    Selection(any_tags=("shared",)),
+    Selection(metadata={"tenant": "shared"}),
+    Selection(ids=IDS, all_tags=("shared",), session_id="s1", min_importance=0, since=0),
+]
+
+
+@pytest.fixture
+def owners(new_owner: Callable[[], Owner]) -> list[Owner]:
+    """Two tenants with two namespaces each; all four hold the same ids and texts."""
+    first, second = new_owner(), new_owner()
+    four = [one.beside(name) for one in (first, second) for name in ("user-a", "user-a.b")]
+    for one in four:
+        one.place(
+            [VECTOR, VECTOR],
+            ids="same",
+            content="The same text for all",
+            tags=["shared"],
+            session_id="s1",
+            metadata={"tenant": "shared"},
+        )
+    return four
+
+
+def standing(owners: list[Owner]) -> Iterator[list[Memory]]:
+    for owner in owners:
+        yield owner.listed()
+
+
+def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
+    public = {
+        name
+        for name, function in vars(memory_index).items()
+        if inspect.isfunction(function)
+        and function.__module__ == memory_index.__name__
+        and not name.startswith("_")
+    }
+
+    of_no_owner = {"create_index", "delete_expired"}
+    assert public - of_no_owner == {
+        "candidates",
+        "create",
+        "delete",
+        "get",
+        "listed",
+        "namespaces_of",
+        "owned",
+        "replace",
+        "statistics",
+        "with_vectors",
+    }
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: Selection) -> None:
+    now = int(time())
+    for owner in owners:
+        tenant, namespace = owner.tenant, owner.namespace
+        found = memory_index.candidates(
+            tenant, namespace, text="same text", vector=VECTOR, selection=selection, now=now
+        )
+        listed, total = memory_index.listed(tenant, namespace, selection, limit=100, now=now)
+        with_vectors = memory_index.with_vectors(tenant, namespace, limit=100, now=now)
+        got = [memory_index.get(tenant, namespace, id, now=now) for id in IDS]
+
+        seen = [
+            *found.memories.values(),
+            *listed,
+            *(stored.memory for stored, _ in with_vectors),
+            *(stored.memory for stored in got),
+        ]
+        assert {(memory.tenant, memory.namespace) for memory in seen} == {(tenant, namespace)}
+        assert len(found.bm25) == len(found.cosine) == len(listed) == total == 2
+        assert memory_index.statistics(tenant, namespace, now=now).total == 2
+
+
+def test_a_tenants_namespaces_are_its_own(owners: list[Owner]) -> None:
+    for owner in owners:
+        found = memory_index.namespaces_of(owner.tenant, "same_0")
+        assert sorted(found) == ["user-a", "user-a.b"]
+
+    owners[0].place(anywhere(1), ids="private")
+    assert memory_index.namespaces_of(owners[2].tenant, "private_0") == []
+
+
+def test_a_repeated_write_meets_its_owners_memory_alone(owners: list[Owner]) -> None:
+    before = list(standing(owners))
+
+    for owner, memories in zip(owners, before, strict=True):
+        found = memory_index.create(memories, [VECTOR] * 2)
+        assert [stored.memory for stored in found if stored] == memories
+        assert {stored.memory.tenant for stored in found if stored} == {owner.tenant}
+
+    assert list(standing(owners)) == before
+
+
+def test_a_replacement_touches_its_owners_memory_alone(owners: list[Owner]) -> None:
+    before = list(standing(owners))
+    stored = memory_index.get(owners[0].tenant, owners[0].namespace, "same_0", now=0)
+
+    changed = replace(stored.memory, content="Changed", importance=0.9)
+    memory_index.replace(stored, changed, None)
+
+    assert owners[0].get("same_0") == changed
+    assert list(standing(owners[1:])) == before[1:]
+
+
+def test_anothers_version_does_not_open_a_memory_for_replacement(owners: list[Owner]) -> None:
+    mine = memory_index.get(owners[0].tenant, owners[0].namespace, "same_0", now=0)
+    theirs = memory_index.get(owners[2].tenant, owners[2].namespace, "same_0", now=0)
+
+    with pytest.raises(ConflictError):
+        memory_index.replace(mine, replace(theirs.memory, content="Changed"), None)
+
+    assert owners[2].get("same_0") == theirs.memory
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_a_deletion_takes_its_owners_memories_alone(
+    owners: list[Owner], selection: Selection
+) -> None:
+    before = list(standing(owners))
+
+    deleted = memory_index.delete(owners[1].tenant, owners[1].namespace, selection)
+
+    assert {memory.tenant for memory in deleted} == {owners[1].tenant}
+    assert {memory.namespace for memory in deleted} == {owners[1].namespace}
+    assert len(deleted) == 2
+    after = list(standing(owners))
+    assert after == [before[0], [], *before[2:]]
+
+
+def test_names_that_a_pattern_would_match_are_names(owners: list[Owner]) -> None:
+    for namespace in ("user-*", "user-", "user-a*", "user-a.b.c", "USER-A", "user-a,user-a.b"):
+        stranger = owners[0].beside(namespace)
+        assert stranger.listed() == []
+        assert stranger.recall("same text") == []
+        for tenant in ("*", owners[0].tenant[:-1], f"{owners[0].tenant},{owners[2].tenant}"):
+            assert replace(stranger, tenant=tenant).listed() == []

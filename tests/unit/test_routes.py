@@ -1,0 +1,144 @@
+"""The routes that the gateway has, the functions answer and the description tells are the same."""
+
+import importlib
+import json
+import re
+from typing import Any
+
+import pytest
+
+from cross_session.domain.access import Scope
+from cross_session.http_api import Api
+from functions import memories, service, sessions
+from infra.local.openapi import description
+from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, ROUTES, SCHEDULES, Route
+from tests.unit.conftest import answer_of, caller, request
+
+APPS: dict[str, Api] = {"memories": memories.app, "service": service.app, "sessions": sessions.app}
+UNDESCRIBED = {("GET", "/openapi.json"), ("GET", "/docs")}
+
+
+def answered_by(app: Api) -> set[tuple[str, str]]:
+    return {
+        (route.method, route.openapi_path) for route in (*app._static_routes, *app._dynamic_routes)
+    }
+
+
+def described(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+
+
+def test_the_description_is_up_to_date() -> None:
+    written = json.loads(service.OPENAPI.read_text())
+
+    assert written == description(), (
+        "functions/openapi.json is stale: run python -m infra.local.openapi"
+    )
+
+
+def test_the_gateway_has_exactly_the_routes_that_the_functions_answer() -> None:
+    of_gateway = {(route.function, route.method, route.path) for route in ROUTES}
+
+    of_functions = {
+        (function, method, path)
+        for function, app in APPS.items()
+        for method, path in answered_by(app)
+    }
+    assert of_gateway == of_functions
+    assert len(of_gateway) == len(ROUTES)
+
+
+def test_the_description_has_exactly_the_routes_of_the_gateway() -> None:
+    of_gateway = {(route.method, route.path) for route in ROUTES}
+
+    assert described(json.loads(service.OPENAPI.read_text())) | UNDESCRIBED == of_gateway
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_route_needs_a_key_unless_it_is_public(route: Route) -> None:
+    function = importlib.import_module(f"functions.{route.function}")
+    path = re.sub(r"\{\w+\}", "x", route.path)
+    event = request(route.method, path, who=None, route_key=f"{route.method} {route.path}")
+
+    answer = answer_of(function, event)
+
+    assert answer.status == (200 if route.public else 401)
+
+
+def test_only_what_tells_nothing_of_anyone_is_public() -> None:
+    public = {route.path for route in ROUTES if route.public}
+
+    assert public == {"/health", "/openapi.json", "/docs"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_the_description_says_whether_a_route_needs_a_key(route: Route) -> None:
+    if (route.method, route.path) in UNDESCRIBED:
+        return
+    document = json.loads(service.OPENAPI.read_text())
+
+    operation = document["paths"][route.path][route.method.lower()]
+
+    assert document["security"] == [{"key": []}]
+    assert operation.get("security", document["security"]) == (
+        [] if route.public else [{"key": []}]
+    )
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.method != "GET" and not route.public],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+def test_a_route_that_writes_needs_more_than_a_reading_key(route: Route) -> None:
+    function = importlib.import_module(f"functions.{route.function}")
+    if route.path in ("/v1/memory/recall", "/v1/memory/search"):
+        return
+    body = {
+        "namespace": "user-bob",
+        "content": "x",
+        "memories": [{"content": "x"}],
+        "importance": 0.5,
+        "memory_id": "mem_1",
+        "tags": ["a"],
+    }
+    path = re.sub(r"\{\w+\}", "x", route.path)
+    event = request(route.method, path, body=json.dumps(body), who=caller(scope=Scope.READ))
+
+    answer = answer_of(function, event)
+
+    assert (answer.status, answer.code) == (403, "INSUFFICIENT_SCOPE")
+
+
+@pytest.mark.parametrize(
+    "function",
+    sorted(
+        {AUTHORIZER, DEFAULT_FUNCTION}
+        | {route.function for route in ROUTES}
+        | {schedule.function for schedule in SCHEDULES}
+    ),
+)
+def test_every_function_that_is_named_is_there(function: str) -> None:
+    assert callable(importlib.import_module(f"functions.{function}").handler)
+
+
+def test_every_operation_says_that_it_may_answer_a_problem() -> None:
+    document = json.loads(service.OPENAPI.read_text())
+
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            problem = operation["responses"]["default"]["content"]["application/problem+json"]
+            assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert "422" not in operation["responses"]
+
+
+def test_everything_that_the_description_refers_to_is_in_it() -> None:
+    text = service.OPENAPI.read_text()
+
+    schemas = json.loads(text)["components"]["schemas"]
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
+        assert name in schemas
