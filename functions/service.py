@@ -58,7 +58,7 @@ class Health(BaseModel):
     uptime_seconds: int
 
 
-@app.get("/health", tags=["service"], security=[])
+@app.get("/health", tags=["service"])
 def health() -> Health:
     """Tells that the service answers; needs no key."""
     return Health(uptime_seconds=int(time() - _started_at))
@@ -95,13 +95,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _routes() -> list[tuple[re.Pattern[str], list[str]]]:
     paths: dict[str, dict[str, Any]] = json.loads(OPENAPI.read_text())["paths"]
     return [
-        (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), sorted(map(str.upper, methods)))
+        (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), [method.upper() for method in methods])
         for path, methods in paths.items()
     ]
 
 
 def _methods_of(path: str) -> list[str]:
-    return next((methods for pattern, methods in _routes() if pattern.fullmatch(path)), [])
+    if path in ("/openapi.json", "/docs"):
+        return ["GET"]
+    fitting = (methods for pattern, methods in _routes() if pattern.fullmatch(path))
+    return sorted({method for methods in fitting for method in methods})
 
 
 @cache

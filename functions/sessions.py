@@ -49,7 +49,8 @@ def start_session(
         idle_timeout_secs=DEFAULT_IDLE_TIMEOUT_SECS if timeout is None else timeout,
         metadata=body.metadata or {},
     )
-    return SessionStarted(session=SessionOut.of(session_table.create(session)))
+    stored = session_table.create(session).as_of(now_ms // 1000)
+    return SessionStarted(session=SessionOut.of(stored))
 
 
 @app.post("/v1/sessions/<session_id>/end", tags=["sessions"])

@@ -8,6 +8,7 @@ journal and then writes it anew, an item a line.
 import io
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -54,8 +55,14 @@ class LocalAws:
         self._journal = journal
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._socket = socket.create_server(("127.0.0.1", port))
         self._server = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=_KeepAlive
+            "127.0.0.1",
+            port,
+            self._answer,
+            threaded=True,
+            request_handler=_KeepAlive,
+            fd=self._socket.fileno(),
         )
 
     def start(self, table: dict[str, Any]) -> Self:
@@ -69,6 +76,7 @@ class LocalAws:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._socket.close()
 
     def _answer(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

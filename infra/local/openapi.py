@@ -67,6 +67,7 @@ def description() -> dict[str, Any]:
     functions = {
         name: value for module in MODULES for name, value in vars(module).items() if callable(value)
     }
+    public = {(route.method.lower(), route.path) for route in ROUTES if route.public}
     listed = dict.fromkeys(route.path for route in ROUTES)
     document["paths"] = {
         path: document["paths"][path] for path in listed if path in document["paths"]
@@ -78,12 +79,14 @@ def description() -> dict[str, Any]:
             name = operation["operationId"].removesuffix(suffix)
             operation["operationId"] = name
             operation |= _told(functions[name])
+            if (method, path) in public:
+                operation["security"] = []
             answers = operation["responses"]
             answers.pop("422", None)  # Powertools' own; a request that doesn't fit gets 400
             answers["default"] = PROBLEM_ANSWER
     schemas = document["components"]["schemas"]
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
+    for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
+        schemas.pop(name, None)
     schemas["Problem"] = PROBLEM
     return document
 

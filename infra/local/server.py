@@ -51,7 +51,7 @@ def serve() -> None:
             engine = OpenSearchNode.start(state / "opensearch", port=port + 2, progress=_say)
             running.callback(engine.stop)
             url = engine.url
-        table = aws.LocalAws(state / "dynamodb.journal", port=port + 1).start(TABLE)
+        table = _start_table(state / "dynamodb.journal", port + 1)
         running.callback(table.stop)
         variables = aws.environment(port + 1) | {
             "OPENSEARCH_URL": url,
@@ -90,6 +90,15 @@ def _listen(port: int) -> Iterator[socket.socket]:
                 f"port {port} is taken: stop what uses it, or choose another with PORT=…"
             ) from error
         yield listener
+
+
+def _start_table(journal: Path, port: int) -> aws.LocalAws:
+    try:
+        return aws.LocalAws(journal, port=port).start(TABLE)
+    except OSError as error:
+        raise PortTakenError(
+            f"port {port}, for DynamoDB, is taken: stop what uses it, or move all with PORT=…"
+        ) from error
 
 
 def _kept_key(file: Path) -> str:

@@ -24,7 +24,7 @@ OK: dict[str, Any] = {
     "body": '{"ok": true}',
 }
 
-type Function = Callable[[dict[str, Any]], dict[str, Any]]
+Function = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class FakeEnvironments(Environments):
@@ -32,7 +32,8 @@ class FakeEnvironments(Environments):
 
     def __init__(self) -> None:
         self.functions: dict[str, Function] = {
-            AUTHORIZER: lambda _event: {"isAuthorized": True, "context": WHO}
+            **dict.fromkeys(("memories", "service", "sessions"), lambda _event: OK),
+            AUTHORIZER: lambda _event: {"isAuthorized": True, "context": WHO},
         }
         self.events: list[tuple[str, dict[str, Any]]] = []
 
@@ -40,7 +41,7 @@ class FakeEnvironments(Environments):
         self.events.append((function, json.loads(json.dumps(event))))
         done: Future[dict[str, Any]] = Future()
         try:
-            done.set_result(self.functions.get(function, lambda _event: OK)(event))
+            done.set_result(self.functions[function](event))
         except Exception as error:
             done.set_exception(error)
         return done
@@ -321,7 +322,7 @@ def test_the_authorizers_word_is_kept_for_a_minute_for_each_key(
     started = time.monotonic()
     asked: list[int] = []
     for seconds, key in ((0, "a"), (1, "a"), (1, "b"), (AUTHORIZER_CACHE_SECONDS, "a")):
-        monkeypatch.setattr(gateway.time, "monotonic", lambda at=started + seconds: at)
+        monkeypatch.setattr(time, "monotonic", lambda at=started + seconds: at)
 
         event = site.event("GET", "/v1/sessions", headers={"authorization": key})
 

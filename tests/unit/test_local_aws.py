@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def running(journal: Path) -> Iterator["DynamoDBClient"]:
     finally:
         client.close()
         httpx.post(f"http://127.0.0.1:{port}/moto-api/reset").raise_for_status()
-        service.stop()
+        threading.Thread(target=service.stop).start()  # its half second is not waited for
 
 
 def put(client: "DynamoDBClient", pk: str, value: str = "") -> None:

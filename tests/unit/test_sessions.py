@@ -725,12 +725,13 @@ def test_an_agent_without_sessions_has_an_empty_array() -> None:
     assert call("GET", "/v1/agents/nobody/sessions").body == []
 
 
-@pytest.mark.parametrize("id", ["ses 1", "-1", "x" * 129, "ses_ü", "ses%23"])
-def test_an_id_that_cannot_be_one_is_refused_by_name(id: str) -> None:
-    answer = call("GET", f"/v1/sessions/{id}")
+@pytest.mark.parametrize("id", ["ses 1", "-1", "x" * 129, "ses_ü", "ses%23", "a,b"])
+@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("POST", "/end"), ("POST", "/touch")])
+def test_an_id_that_cannot_be_one_is_refused_by_name(method: str, suffix: str, id: str) -> None:
+    answer = call(method, f"/v1/sessions/{id}{suffix}")
 
-    assert answer.status in (400, 404)
-    assert answer.code in ("INVALID_REQUEST", "ROUTE_NOT_FOUND", "SESSION_NOT_FOUND")
+    assert (answer.status, answer.code) == (400, "INVALID_REQUEST")
+    assert fields_of(answer) == {"session_id"}
 
 
 def test_an_id_that_a_client_chose_elsewhere_can_hold_a_colon(session: MakeSession) -> None:

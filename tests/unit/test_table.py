@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from cross_session.adapters import session_table
-from cross_session.adapters.table import ConditionFailedError, dynamodb
+from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
 from cross_session.errors import TableUnavailableError
 from cross_session.timing import reset, server_timing, spent_ms
 from infra.table import TABLE
@@ -29,7 +29,7 @@ def test_the_table_defines_no_attribute_that_no_key_uses() -> None:
 
 @pytest.mark.usefixtures("table")
 def test_a_condition_that_fails_tells_what_stands_there() -> None:
-    stands = {"pk": "a", "sk": "b", "count": 3}
+    stands: Item = {"pk": "a", "sk": "b", "count": 3}
     with dynamodb() as table:
         table.put_item(Item=stands)
 

@@ -1,8 +1,10 @@
 """The one place that knows HTTP: who calls, and what each error becomes."""
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import isinf
 from typing import Any, NoReturn
 
 from aws_lambda_powertools import Logger
@@ -45,6 +47,7 @@ class Api(APIGatewayHttpResolver):
         super().__init__(enable_validation=True, json_body_deserializer=_strict_json)
         self.exception_handler(errors.CrossSessionError)(problem_of)
         self.exception_handler(RequestValidationError)(_invalid)
+        self.not_found(self._no_route)
         self.exception_handler(RecursionError)(_nested_too_deep)
         self.exception_handler(Exception)(self._unexpected)
 
@@ -56,7 +59,7 @@ class Api(APIGatewayHttpResolver):
         with timing.timed("total"):
             try:
                 caller = None if public else _principal(event)
-                _check_content_type(event)
+                _check_body(event)
             except errors.CrossSessionError as error:
                 return _refused(problem_of(error))
             self.append_context(caller=caller)  # type: ignore[no-untyped-call]
@@ -82,6 +85,9 @@ class Api(APIGatewayHttpResolver):
         if namespace is not None and not caller.may_touch(namespace):
             raise errors.NamespaceDeniedError(f"this key is not for namespace {namespace}")
         return caller
+
+    def _no_route(self, _error: Exception) -> Response[str]:
+        return problem_of(errors.RouteNotFoundError(f"there is no {self.current_event.path}"))
 
     def _unexpected(self, _error: Exception) -> Response[str]:
         logger.exception("unexpected error", path=self.current_event.path)
@@ -179,12 +185,21 @@ def _refused(response: Response[str]) -> dict[str, Any]:
     }
 
 
-def _check_content_type(event: Mapping[str, Any]) -> None:
+def _check_body(event: dict[str, Any]) -> None:
+    """Sees to it that the body is UTF-8 and said to be JSON, in the words the resolver knows."""
+    if not event.get("body"):
+        return
     sent = event["headers"].get("content-type", "application/json")
-    if event.get("body") and not sent.lower().startswith("application/json"):
+    if not sent.lower().startswith("application/json"):
         raise errors.UnsupportedMediaTypeError(
             f"the body is {sent}; send application/json and name it in Content-Type"
         )
+    event["headers"]["content-type"] = "application/json"
+    if event.get("isBase64Encoded"):
+        try:
+            b64decode(event["body"]).decode()
+        except UnicodeDecodeError as error:
+            raise errors.InvalidRequestError("body", "is not UTF-8") from error
 
 
 def _principal(event: Mapping[str, Any]) -> Principal:
@@ -207,9 +222,19 @@ def _principal(event: Mapping[str, Any]) -> Principal:
 
 
 def _strict_json(text: str) -> Any:
-    """JSON as RFC 8259 has it: no NaN, no Infinity."""
-    return json.loads(text, parse_constant=_refuse_constant)
+    """JSON as RFC 8259 has it, and only numbers that come back as they went in."""
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise json.JSONDecodeError(str(error), "", 0) from error
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+def _finite(number: str) -> float:
+    value = float(number)
+    return _refuse(number) if isinf(value) else value
+
+
+def _refuse(number: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{number} is not a number of JSON", number, 0)

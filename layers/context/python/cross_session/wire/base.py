@@ -53,7 +53,7 @@ def _moment(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.upper())
     except ValueError as error:
         raise ValueError("is neither Unix seconds nor RFC 3339 (2026-11-24T09:30:00Z)") from error
     if moment.tzinfo is None:
