@@ -70,6 +70,7 @@ def serve() -> None:
             threading.Thread(
                 target=_keep_invoking, args=(environments, schedule), daemon=True
             ).start()
+        listener.listen()
         _say(_welcome(port, key))
         config = uvicorn.Config(
             Gateway(environments), log_level="warning", access_log=False, lifespan="off"

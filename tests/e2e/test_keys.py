@@ -21,7 +21,14 @@ def make_key(service: Service) -> MakeKey:
 
     def make(*arguments: str) -> str:
         made = subprocess.run(
-            ["make", "--silent", "key", "ARGS=" + " ".join(arguments), f"PORT={port}"],
+            [
+                "make",
+                "--silent",
+                "--no-print-directory",
+                "key",
+                "ARGS=" + " ".join(arguments),
+                f"PORT={port}",
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,

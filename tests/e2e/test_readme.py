@@ -46,7 +46,8 @@ class Newcomer:
 def newcomer(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     state = tmp_path_factory.mktemp("newcomer")
     port = str(free_ports(3))
-    environment = os.environ | {"PORT": port, "STATE_DIR": str(state), "OPENSEARCH_URL": engine}
+    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    environment = outside | {"PORT": port, "STATE_DIR": str(state), "OPENSEARCH_URL": engine}
     with (state / "serve.log").open("wb") as log:
         serving = subprocess.Popen(
             ["make", "serve"],
