@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 
-.PHONY: help serve key test check bench openapi lock clean
+.PHONY: help serve key test check bench bench-recall openapi lock clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,9 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 
 bench: $(INSTALLED) ## latency of recall and store over HTTP, with its parts
 	$(PYTHON) -m tests.bench.latency $(ARGS)
+
+bench-recall: $(INSTALLED) ## how much is recalled of what questions need (DATA=… for LoCoMo, ARGS="--plot recall.png")
+	$(PYTHON) -m tests.bench.recall $(or $(DATA),tests/bench/notes.json) $(ARGS)
 
 openapi: $(INSTALLED) ## functions/openapi.json from the code
 	$(PYTHON) -m infra.local.openapi

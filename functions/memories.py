@@ -1,14 +1,18 @@
 """HTTP: memories and recall."""
 
+from datetime import UTC, datetime, tzinfo
 from time import time
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session.adapters import memory_index, session_table
+from cross_session.adapters.embeddings import embedder
 from cross_session.consolidate import DEFAULT_THRESHOLD, consolidate
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
+from cross_session.domain.context_block import context_block
 from cross_session.domain.memory import Memory, MemoryType
 from cross_session.domain.selection import Selection
 from cross_session.errors import InvalidRequestError, NotFoundError
@@ -22,6 +26,8 @@ from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN
 from cross_session.wire.memories import (
     BatchStored,
     Consolidate,
+    Context,
+    ContextBlockOut,
     Forget,
     Forgotten,
     Hit,
@@ -34,6 +40,7 @@ from cross_session.wire.memories import (
     MemoryStored,
     NamespaceStats,
     Recall,
+    ResolvedTimeOut,
     Result,
     Results,
     Search,
@@ -44,6 +51,8 @@ from cross_session.wire.memories import (
 )
 
 app = Api()
+
+CONTEXT_CANDIDATES = 50  # 800 tokens hold about twenty memories of one sentence
 
 MemoryId = Annotated[str, Path(pattern=MEMORY_ID_PATTERN)]
 AgentId = Annotated[str, Path(pattern=NAMESPACE_PATTERN)]
@@ -101,16 +110,53 @@ def _recall(body: Recall) -> Hits | Results:
         selection=body.selection(),
         routing=body.routing,
         vector_weight=body.vector_weight,
+        rerank=body.rerank is not False,
+        now=_moment(body.now),
+        timezone=_zone(body.timezone),
     )
+    explain = body.explain is True
+    resolved = found.resolved_time
     common: dict[str, Any] = {
-        "total_found": len(found),
+        "total_found": len(found.ranked),
+        "resolved_time": ResolvedTimeOut.of(resolved) if resolved else None,
         "query_embedding_time_ms": spent_ms("embedding"),
         "search_time_ms": spent_ms("engine"),
         "warnings": body.warnings(),
     }
     if body.namespace is None:
-        return Hits(memories=[Hit.of(one) for one in found], **common)
-    return Results(results=[Result.of_recalled(one) for one in found], **common)
+        return Hits(memories=[Hit.of(one, explain=explain) for one in found.ranked], **common)
+    results = [Result.of_ranked(one, explain=explain) for one in found.ranked]
+    return Results(results=results, **common)
+
+
+@app.post("/v1/context", tags=["memories"])
+def context(body: Context) -> ContextBlockOut:
+    """Recalls what matters as one block for the system prompt, within a budget of tokens."""
+    tenant = app.authorize(Scope.READ, body.owner).tenant
+    timezone = _zone(body.timezone)
+    found = recall(
+        tenant,
+        body.owner,
+        body.query,
+        limit=CONTEXT_CANDIDATES,
+        selection=Selection(session_id=body.session_id),
+        now=_moment(body.now),
+        timezone=timezone,
+    )
+    block = context_block(
+        [one.memory for one in found.ranked],
+        budget=body.token_budget,
+        count_tokens=embedder().tokens,
+        timezone=timezone,
+    )
+    resolved = found.resolved_time
+    return ContextBlockOut(
+        block=block.text,
+        tokens=block.tokens,
+        memories=[MemoryOut.of(memory) for memory in block.memories],
+        resolved_time=ResolvedTimeOut.of(resolved) if resolved else None,
+        warnings=body.warnings(),
+    )
 
 
 @app.get("/v1/memory/get/<memory_id>", tags=["memories"])
@@ -242,6 +288,14 @@ def namespace_stats(agent_id: AgentId) -> NamespaceStats:
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.answer(event, context)
+
+
+def _moment(unix_seconds: int | None) -> datetime | None:
+    return None if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def _zone(name: str | None) -> tzinfo:
+    return UTC if name is None else ZoneInfo(name)
 
 
 def _own(memory_id: str, namespace: str, scope: Scope) -> Memory:

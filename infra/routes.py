@@ -35,6 +35,7 @@ ROUTES = (
     Route("POST", "/v1/memories/store/batch", "memories"),
     Route("POST", "/v1/memory/recall", "memories"),
     Route("POST", "/v1/memory/search", "memories"),
+    Route("POST", "/v1/context", "memories"),
     Route("GET", "/v1/memory/get/{memory_id}", "memories"),
     Route("PUT", "/v1/memory/update/{memory_id}", "memories"),
     Route("POST", "/v1/memory/importance", "memories"),

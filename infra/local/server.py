@@ -126,9 +126,9 @@ Your key, which the state keeps: {key}
 Try:
   export CROSS_SESSION_URL=http://localhost:{port} CROSS_SESSION_API_KEY={key}
   curl -s $CROSS_SESSION_URL/v1/memory/store -H "Authorization: Bearer $CROSS_SESSION_API_KEY" \\
-    --json '{{"namespace": "user-bob", "content": "Decided to use PostgreSQL"}}'
+    --json '{{"namespace": "hello", "content": "Decided to use PostgreSQL"}}'
   curl -s $CROSS_SESSION_URL/v1/memory/recall -H "Authorization: Bearer $CROSS_SESSION_API_KEY" \\
-    --json '{{"namespace": "user-bob", "query": "Which database did we choose?"}}'
+    --json '{{"namespace": "hello", "query": "Which database did we choose?"}}'
 
 Ctrl-C stops it; what was stored stays in .local/state.
 """

@@ -13,9 +13,10 @@ from cross_session import recall as recalling
 from cross_session.adapters import memory_index, session_table
 from cross_session.adapters.embeddings import DIMENSIONS
 from cross_session.domain.memory import Memory
+from cross_session.domain.ranking import Ranked
 from cross_session.domain.selection import Selection
 from cross_session.domain.session import Session
-from cross_session.recall import Recalled, Routing
+from cross_session.recall import Routing
 from cross_session.remember import Note, remember
 
 Result = TypeVar("Result")
@@ -47,9 +48,9 @@ class Owner:
         *,
         limit: int = 100,
         routing: Routing = "hybrid",
-        vector_weight: float = 0.5,
+        vector_weight: float | None = 0.5,
         **selection: Any,
-    ) -> list[Recalled]:
+    ) -> list[Ranked]:
         return recalling.recall(
             self.tenant,
             self.namespace,
@@ -58,7 +59,7 @@ class Owner:
             selection=Selection(**selection),
             routing=routing,
             vector_weight=vector_weight,
-        )
+        ).ranked
 
     def recall(self, query: str, **options: Any) -> list[str]:
         """The contents of what is recalled, best first."""

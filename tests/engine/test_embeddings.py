@@ -77,7 +77,7 @@ def test_text_past_the_models_window_is_left_out_and_does_no_harm(model: Embedde
 
     [cut, longer] = model.passages([window, window + "and then about whales " * 4_000])
 
-    assert model.tokens(window) == MAX_TOKENS
+    assert model.tokens(window) > MAX_TOKENS
     assert cut == pytest.approx(longer, abs=1e-4)
 
 

@@ -77,20 +77,27 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
     for owner in owners:
         tenant, namespace = owner.tenant, owner.namespace
         found = memory_index.candidates(
-            tenant, namespace, text="same text", vector=VECTOR, selection=selection, now=now
+            tenant,
+            namespace,
+            text="same text",
+            context_weight=1,
+            vector=VECTOR,
+            selection=selection,
+            now=now,
         )
         listed, total = memory_index.listed(tenant, namespace, selection, limit=100, now=now)
         with_vectors = memory_index.with_vectors(tenant, namespace, limit=100, now=now)
         got = [memory_index.get(tenant, namespace, id, now=now) for id in IDS]
 
         seen = [
-            *found.memories.values(),
+            *(one.memory for one in found),
             *listed,
             *(stored.memory for stored, _ in with_vectors),
             *(stored.memory for stored in got),
         ]
         assert {(memory.tenant, memory.namespace) for memory in seen} == {(tenant, namespace)}
-        assert len(found.bm25) == len(found.cosine) == len(listed) == total == 2
+        assert len(listed) == total == 2
+        assert [one.bm25 is None or one.cosine is None for one in found] == [False, False]
         assert memory_index.statistics(tenant, namespace, now=now).total == 2
 
 

@@ -148,7 +148,13 @@ def test_a_memory_is_there_until_the_second_it_expires(owner: Owner) -> None:
     def seen(now: int) -> list[int]:
         tenant, namespace = owner.tenant, owner.namespace
         found = memory_index.candidates(
-            tenant, namespace, text="memory", vector=anywhere(1)[0], selection=Selection(), now=now
+            tenant,
+            namespace,
+            text="memory",
+            context_weight=1,
+            vector=anywhere(1)[0],
+            selection=Selection(),
+            now=now,
         )
         try:
             memory_index.get(tenant, namespace, "mem_0", now=now)
@@ -157,8 +163,8 @@ def test_a_memory_is_there_until_the_second_it_expires(owner: Owner) -> None:
             got = 0
         return [
             got,
-            len(found.bm25),
-            len(found.cosine),
+            len([one for one in found if one.bm25 is not None]),
+            len([one for one in found if one.cosine is not None]),
             memory_index.listed(tenant, namespace, Selection(), limit=1, now=now)[1],
             len(memory_index.with_vectors(tenant, namespace, limit=1, now=now)),
             memory_index.statistics(tenant, namespace, now=now).total,

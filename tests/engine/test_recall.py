@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cross_session.adapters.embeddings import embedder
-from cross_session.recall import Recalled, Routing
+from cross_session.domain.ranking import Ranked
+from cross_session.recall import Routing
 from cross_session.remember import Note
 from tests.engine.owner import Owner, anywhere, around
 
@@ -72,8 +73,8 @@ def test_a_cosine_is_that_of_the_question_and_the_text(owner: Owner) -> None:
     asked = np.array(embedder().query(QUESTION))
     for one in found:
         told = np.array(embedder().passages([one.memory.content])[0])
-        assert one.cosine == pytest.approx(float(asked @ told), abs=1e-4)
-        assert one.bm25 is None
+        assert one.candidate.cosine == pytest.approx(float(asked @ told), abs=1e-4)
+        assert one.candidate.bm25 is None
 
 
 def test_limit_cuts_the_answer_after_its_best(owner: Owner) -> None:
@@ -244,7 +245,7 @@ def test_every_metadata_field_of_a_filter_must_be_equal(owner: Owner) -> None:
 # The two searches and their sum
 
 
-def scored(found: list[Recalled]) -> list[tuple[str, float]]:
+def scored(found: list[Ranked]) -> list[tuple[str, float]]:
     return [(one.memory.content, round(one.score, 6)) for one in found]
 
 
@@ -266,7 +267,7 @@ def test_words_alone_find_only_memories_that_have_one_of_them(owner: Owner) -> N
     found = owner.recalled("risotto, backup or opera", routing="bm25")
 
     assert {one.memory.content for one in found} == {FIVE_SUBJECTS[1], FIVE_SUBJECTS[4]}
-    assert all(one.cosine is None and one.bm25 for one in found)
+    assert all(one.candidate.cosine is None and one.candidate.bm25 for one in found)
 
 
 def test_meaning_alone_finds_a_memory_that_shares_no_word(owner: Owner) -> None:

@@ -55,7 +55,7 @@ def test_a_memory_is_still_found_by_its_meaning_after_other_fields_changed(owner
     change(owner, memory, importance=0.9, tags=["music"])
 
     [after] = owner.recalled("musical instrument", routing="vector", min_importance=0.9)
-    assert after.cosine == before.cosine
+    assert after.candidate.cosine == before.candidate.cosine
 
 
 def test_metadata_and_tags_are_replaced_not_merged(owner: Owner) -> None:

@@ -4,13 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cross_session.domain.ranking import fuse, min_max
+from cross_session.domain.ranking import Candidate, min_max
+from cross_session.domain.ranking import fuse as fuse_candidates
 from cross_session.domain.selection import Selection
+from tests.builders import memory
 
 ids = st.text("abcdefgh", min_size=1, max_size=2)
 bm25_lists = st.dictionaries(ids, st.floats(0, 1_000), max_size=12)
 cosine_lists = st.dictionaries(ids, st.floats(-1, 1), max_size=12)
 weights = st.floats(0, 1)
+
+
+def fuse(
+    bm25: dict[str, float], cosine: dict[str, float], *, vector_weight: float
+) -> dict[str, float]:
+    candidates = [
+        Candidate(memory(id), bm25.get(id), cosine.get(id)) for id in bm25.keys() | cosine.keys()
+    ]
+    fused = fuse_candidates(candidates, vector_weight=vector_weight)
+    assert [one.score for one in fused] == sorted((one.score for one in fused), reverse=True)
+    return {one.candidate.memory.id: one.score for one in fused}
 
 
 def test_the_best_score_becomes_1_and_the_worst_0() -> None:

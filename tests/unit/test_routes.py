@@ -17,7 +17,11 @@ from tests.unit.conftest import answer_of, caller, request
 APPS: dict[str, Api] = {"memories": memories.app, "service": service.app, "sessions": sessions.app}
 UNDESCRIBED = {("GET", "/openapi.json"), ("GET", "/docs")}
 DESCRIBED = [route for route in ROUTES if (route.method, route.path) not in UNDESCRIBED]
-READING = {"/v1/memory/recall", "/v1/memory/search"}  # POST for the size of a question
+READING = {
+    "/v1/memory/recall",
+    "/v1/memory/search",
+    "/v1/context",
+}  # POST for the size of a question
 
 
 def name_of(route: Route) -> str:

@@ -31,6 +31,7 @@ from cross_session_client.errors import (
     ValidationError,
 )
 from cross_session_client.objects import (
+    ContextBlock,
     Forgotten,
     Health,
     Memory,
@@ -40,6 +41,7 @@ from cross_session_client.objects import (
     NewMemory,
     Recalled,
     RecalledMemories,
+    ResolvedTime,
     Routing,
     Session,
     SessionList,
@@ -55,6 +57,7 @@ __all__ = [
     "AuthenticationError",
     "ConflictError",
     "ConnectionFailedError",
+    "ContextBlock",
     "CrossSession",
     "CrossSessionError",
     "FeatureNotAvailableError",
@@ -72,6 +75,7 @@ __all__ = [
     "RateLimitError",
     "Recalled",
     "RecalledMemories",
+    "ResolvedTime",
     "Routing",
     "ServerError",
     "ServiceUnavailableError",

@@ -1,13 +1,14 @@
 """The two clients: the same resources over a blocking and over an asyncio connection pool."""
 
 import os
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from cross_session_client.objects import Health
-from cross_session_client.resources import Memories, Sessions
+from cross_session_client.objects import ContextBlock, Health
+from cross_session_client.resources import Memories, Sessions, given, rfc3339
 from cross_session_client.sending import (
     AnySender,
     AsyncSender,
@@ -30,6 +31,31 @@ class Service(Resource[AnySender]):
     def health(self) -> Call[Health]:
         """Whether the service answers, and its version."""
         return Call("GET", "/health")
+
+    @Endpoint
+    def context(
+        self,
+        query: str,
+        *,
+        namespace: str,
+        token_budget: int | None = None,
+        session_id: str | None = None,
+        timezone: str | None = None,
+        now: datetime | str | None = None,
+    ) -> Call[ContextBlock]:
+        """What matters for `query` as one block for the system prompt, 800 tokens at most.
+
+        `timezone` (an IANA name) and `now` are the user's, so that "yesterday" is.
+        """
+        body = given(
+            namespace=namespace,
+            query=query,
+            token_budget=token_budget,
+            session_id=session_id,
+            timezone=timezone,
+            now=rfc3339("now", now),
+        )
+        return Call("POST", "/v1/context", json=body, read_only=True)
 
 
 class CrossSession(Service[Sender]):

@@ -107,14 +107,35 @@ class Recalled(TypedDict):
     session_id: str | None
     memory_type: MemoryType
     tags: list[str]
+    explanation: NotRequired[dict[str, Any] | None]
+
+
+class ResolvedTime(TypedDict):
+    """Which time a question was understood to name: [start, end) in Unix seconds, None is open."""
+
+    phrase: str
+    start: int | None
+    end: int | None
+    source: Literal["calendar", "session"]
+    session_id: str | None
 
 
 class RecalledMemories(TypedDict):
     """`results` are best first."""
 
     results: list[Recalled]
+    resolved_time: NotRequired[ResolvedTime | None]
     total_found: NotRequired[int]
     warnings: NotRequired[list[str]]
+
+
+class ContextBlock(TypedDict):
+    """`block` goes into the system prompt as it is; empty where there is nothing to say."""
+
+    block: str
+    tokens: int
+    memories: list[Memory]
+    resolved_time: ResolvedTime | None
 
 
 class Forgotten(TypedDict):

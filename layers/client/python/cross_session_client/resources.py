@@ -40,14 +40,14 @@ class Sessions(Resource[AnySender]):
         idle_timeout_secs: int | None = None,
     ) -> Call[Session]:
         """A new session. It ends by itself when idle for `idle_timeout_secs` (0: never)."""
-        body = _given(namespace=namespace, metadata=metadata, idle_timeout_secs=idle_timeout_secs)
+        body = given(namespace=namespace, metadata=metadata, idle_timeout_secs=idle_timeout_secs)
         return Call("POST", "/v1/sessions/start", json=body, result="session")
 
     @Endpoint
     def end(self, session_id: str, *, summary: str | None = None) -> Call[Session]:
         """The session as it ended. Ending it again changes nothing."""
         path = f"/v1/sessions/{_segment('session_id', session_id)}/end"
-        return Call("POST", path, json=_given(summary=summary), result="session")
+        return Call("POST", path, json=given(summary=summary), result="session")
 
     @Endpoint
     def touch(self, session_id: str) -> Call[TouchedSession]:
@@ -69,7 +69,7 @@ class Sessions(Resource[AnySender]):
         offset: int | None = None,
     ) -> Call[SessionList]:
         """Newest first; `total` counts those beyond `limit` too."""
-        params = _given(namespace=namespace, active_only=active_only, limit=limit, offset=offset)
+        params = given(namespace=namespace, active_only=active_only, limit=limit, offset=offset)
         return Call("GET", "/v1/sessions", params)
 
     @Endpoint
@@ -78,7 +78,7 @@ class Sessions(Resource[AnySender]):
     ) -> Call[MemoryList]:
         """What was stored in the session; at most 500 a page."""
         path = f"/v1/sessions/{_segment('session_id', session_id)}/memories"
-        return Call("GET", path, _given(limit=limit, offset=offset))
+        return Call("GET", path, given(limit=limit, offset=offset))
 
 
 class Memories(Resource[AnySender]):
@@ -140,13 +140,18 @@ class Memories(Resource[AnySender]):
         until: datetime | str | None = None,
         routing: Routing | None = None,
         vector_weight: float | None = None,
+        timezone: str | None = None,
+        now: datetime | str | None = None,
+        explain: bool | None = None,
     ) -> Call[RecalledMemories]:
         """What matters for `query`, from all sessions unless `session_id` names one.
 
-        Any one of `tags` is enough. `vector_weight` (0 to 1) is the share of meaning against words.
-        A namespace nobody stored into gives no results, not an error.
+        `timezone` (an IANA name) and `now` are the user's, so that "yesterday" is. `explain`
+        gives each result an `explanation`. Any one of `tags` is enough. `vector_weight` (0 to 1)
+        is the share of meaning against words. A namespace nobody stored into gives no results,
+        not an error.
         """
-        body = _given(
+        body = given(
             namespace=namespace,
             query=query,
             top_k=top_k,
@@ -154,10 +159,13 @@ class Memories(Resource[AnySender]):
             min_importance=min_importance,
             tags=_listed(tags),
             session_id=session_id,
-            since=_rfc3339("since", since),
-            until=_rfc3339("until", until),
+            since=rfc3339("since", since),
+            until=rfc3339("until", until),
             routing=routing,
             vector_weight=vector_weight,
+            timezone=timezone,
+            now=rfc3339("now", now),
+            explain=explain,
         )
         return Call("POST", "/v1/memory/recall", json=body, read_only=True)
 
@@ -175,7 +183,7 @@ class Memories(Resource[AnySender]):
         routing: Routing | None = None,
     ) -> Call[RecalledMemories]:
         """The closest matches to `query`, by relevance alone."""
-        body = _given(
+        body = given(
             namespace=namespace,
             query=query,
             top_k=top_k,
@@ -230,7 +238,7 @@ class Memories(Resource[AnySender]):
 
         With no selector the service refuses: ValidationError, and nothing is deleted.
         """
-        body = _given(
+        body = given(
             namespace=namespace,
             memory_ids=_listed(memory_ids),
             tags=_listed(tags),
@@ -261,7 +269,7 @@ def _new_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
         {
             **memory,
             "expires_at": _unix_seconds("expires_at", memory.get("expires_at")),
-            "event_time": _rfc3339("event_time", memory.get("event_time")),
+            "event_time": rfc3339("event_time", memory.get("event_time")),
         }
     )
 
@@ -274,13 +282,13 @@ def _lifted(memory: Mapping[str, Any]) -> dict[str, Any]:
     """
     metadata = memory.get("metadata")
     if not metadata:
-        return _given(**memory)
+        return given(**memory)
     lifted = {name: metadata[name] for name in _LIFTED if name in metadata}
     rest = {name: value for name, value in metadata.items() if name not in _LIFTED}
-    return _given(**{**lifted, **_given(**memory), "metadata": rest or None})
+    return given(**{**lifted, **given(**memory), "metadata": rest or None})
 
 
-def _given(**arguments: Any) -> dict[str, Any]:
+def given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
@@ -291,7 +299,7 @@ def _segment(argument: str, value: str) -> str:
     return quote(value, safe="")
 
 
-def _rfc3339(argument: str, time: datetime | str | None) -> str | None:
+def rfc3339(argument: str, time: datetime | str | None) -> str | None:
     return _aware(argument, time).isoformat() if isinstance(time, datetime) else time
 
 

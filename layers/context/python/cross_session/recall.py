@@ -1,27 +1,41 @@
 """A question in, the memories that answer it out."""
 
 from dataclasses import dataclass
-from time import time
+from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
-from cross_session.adapters import memory_index
+from cross_session.adapters import memory_index, namespace_table, session_table
 from cross_session.adapters.embeddings import embedder
-from cross_session.domain.memory import Memory
-from cross_session.domain.ranking import DEFAULT_VECTOR_WEIGHT, fuse
+from cross_session.domain.question import Question, read
+from cross_session.domain.ranking import DEFAULT_VECTOR_WEIGHT, Ranked, Weights, fuse, rank
 from cross_session.domain.selection import Selection
+from cross_session.domain.session import Session
+from cross_session.domain.temporal import SessionReference
 
 Routing = Literal["hybrid", "vector", "bm25"]
+
+_WEIGHTS = Weights()
+_SESSIONS_LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTime:
+    """When a question was understood to mean: [start, end) in Unix seconds, None is open.
+
+    `source` tells whether the calendar or an earlier session gave it.
+    """
+
+    phrase: str
+    start: int | None
+    end: int | None
+    source: Literal["calendar", "session"]
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A memory with its scores: `score` in 0..1 orders the answer, `bm25` has no upper end,
-    `cosine` lies in -1..1; None where that search did not find it."""
-
-    memory: Memory
-    score: float
-    bm25: float | None
-    cosine: float | None
+    ranked: list[Ranked]
+    resolved_time: ResolvedTime | None
 
 
 def recall(
@@ -32,24 +46,82 @@ def recall(
     limit: int,
     selection: Selection,
     routing: Routing = "hybrid",
-    vector_weight: float = DEFAULT_VECTOR_WEIGHT,
-) -> list[Recalled]:
+    vector_weight: float | None = None,
+    rerank: bool = True,
+    now: datetime | None = None,
+    timezone: tzinfo = UTC,
+) -> Recalled:
     """The `limit` best of the selected memories, best first; none where there are none.
 
-    A search that has no weight is not made.
+    With `rerank` off, a `vector_weight`, or a routing to one search, the two searches' scores
+    alone decide; a search that has no weight is not made. `now` and `timezone` are the
+    caller's: "yesterday" is a day of theirs.
     """
-    weight = {"hybrid": vector_weight, "vector": 1.0, "bm25": 0.0}[routing]
-    found = memory_index.candidates(
+    asked_at = now or datetime.now(UTC)
+    question = read(
+        query,
+        actors=namespace_table.actors(tenant, namespace),
+        now=asked_at,
+        timezone=timezone,
+    )
+    weight = {"vector": 1.0, "bm25": 0.0}.get(
+        routing, DEFAULT_VECTOR_WEIGHT if vector_weight is None else vector_weight
+    )
+    reranked = rerank and vector_weight is None and routing == "hybrid"
+    asked = question.nameless if reranked else query
+    candidates = memory_index.candidates(
         tenant,
         namespace,
         text=query if weight < 1 else None,
-        vector=embedder().query(query) if weight > 0 else None,
+        context_weight=_WEIGHTS.context,
+        vector=embedder().query(asked) if weight > 0 else None,
         selection=selection,
-        now=int(time()),
+        now=int(datetime.now(UTC).timestamp()),
     )
-    scores = fuse(found.bm25, found.cosine, vector_weight=weight)
-    best = sorted(scores, key=lambda id: (-scores[id], -found.memories[id].sequence, id))[:limit]
-    return [
-        Recalled(found.memories[id], scores[id], found.bm25.get(id), found.cosine.get(id))
-        for id in best
-    ]
+    if not reranked:
+        return Recalled(fuse(candidates, vector_weight=weight)[:limit], None)
+    session = _session(tenant, namespace, question.session, now=int(asked_at.timestamp()))
+    ranked = rank(
+        candidates,
+        question,
+        now=int(asked_at.timestamp()),
+        asked_session=session.id if session else None,
+        weights=_WEIGHTS,
+    )
+    return Recalled(ranked[:limit], _resolved(question, session))
+
+
+def _session(
+    tenant: str, namespace: str, reference: SessionReference | None, *, now: int
+) -> Session | None:
+    """The ended session that the question names; with a topic, one whose metadata has it."""
+    if reference is None:
+        return None
+    newest = session_table.newest(tenant, namespace, now=now)
+    looked_at = [one for _, one in zip(range(_SESSIONS_LOOKED_AT), newest, strict=False)]
+    fitting = [one for one in looked_at if one.state == "ended" and _is_about(one, reference.topic)]
+    if not fitting:
+        return None
+    return fitting[0] if reference.ordinal == "last" else fitting[-1]
+
+
+def _is_about(session: Session, topic: str | None) -> bool:
+    if topic is None:
+        return True
+    told = " ".join(str(value) for value in session.metadata.values()).lower()
+    return all(word in told for word in topic.lower().split())
+
+
+def _resolved(question: Question, session: Session | None) -> ResolvedTime | None:
+    if session is not None and question.session is not None:
+        end = session.ended_at
+        return ResolvedTime(question.session.phrase, session.started_at, end, "session", session.id)
+    if question.window is None:
+        return None
+    start, end_at = question.window.start, question.window.end
+    return ResolvedTime(
+        question.window.phrase,
+        None if start is None else int(start.timestamp()),
+        None if end_at is None else int(end_at.timestamp()),
+        "calendar",
+    )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from time import time, time_ns
 from typing import Any
 
-from cross_session.adapters import memory_index, session_table
+from cross_session.adapters import memory_index, namespace_table, session_table
 from cross_session.adapters.embeddings import MAX_TOKENS, embedder
 from cross_session.adapters.memory_index import Stored
 from cross_session.domain.memory import (
@@ -16,6 +16,7 @@ from cross_session.domain.memory import (
     MemoryType,
     memory_id,
 )
+from cross_session.domain.search_text import actor_of, as_preceding, context_text
 from cross_session.domain.session import Session
 from cross_session.errors import ConflictError, NotFoundError
 
@@ -58,18 +59,22 @@ def remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     Raises ConflictError where other writers keep getting in between.
     """
     now, sequence = int(time()), time_ns()
-    vectors = embedder().passages([note.content for note in notes])
+    preceding = _preceding(tenant, namespace, notes)
+    drafts = [
+        _draft(tenant, namespace, note, now=now, sequence=sequence + index, preceding=before)
+        for index, (note, before) in enumerate(zip(notes, preceding, strict=True))
+    ]
+    vectors = embedder().passages([context_text(draft) for draft in drafts])
     memories: dict[int, Memory] = {}
     stored_in = Counter({note.session_id: 0 for note in notes})
     attempts = dict.fromkeys(range(len(notes)), 0)
     for _ in range(_ROUNDS):
-        drafts = [
-            _draft(tenant, namespace, notes[index], attempt, now=now, sequence=sequence + index)
-            for index, attempt in attempts.items()
+        tried = [
+            _with_id(drafts[index], notes[index], attempt) for index, attempt in attempts.items()
         ]
-        standing = memory_index.create(drafts, [vectors[index] for index in attempts])
+        standing = memory_index.create(tried, [vectors[index] for index in attempts])
         pending: dict[int, int] = {}
-        for (index, attempt), draft, stood in zip(attempts.items(), drafts, standing, strict=True):
+        for (index, attempt), draft, stood in zip(attempts.items(), tried, standing, strict=True):
             if stood is None:
                 memories[index] = draft
                 stored_in[draft.session_id] += 1
@@ -88,7 +93,17 @@ def remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
             break
     else:
         raise ConflictError("other writers kept changing the same memories; repeat the request")
-    sessions, unknown = _count(tenant, namespace, stored_in, now=now)
+    namespace_table.add_actors(
+        tenant,
+        namespace,
+        {actor for draft in drafts if (actor := actor_of(draft.content, draft.metadata))},
+    )
+    last_said = {
+        draft.session_id: said
+        for draft in drafts
+        if (said := as_preceding(draft.content, draft.metadata))
+    }
+    sessions, unknown = _count(tenant, namespace, stored_in, last_said, now=now)
     labels = [
         f"session_id: {id} is no session of this namespace; kept as a label" for id in unknown
     ]
@@ -97,19 +112,37 @@ def remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     )
 
 
+def _preceding(tenant: str, namespace: str, notes: Sequence[Note]) -> list[str | None]:
+    """What each turn's session said right before it; None for a note, and at a start."""
+    said: dict[str, str | None] = {}
+    preceding: list[str | None] = []
+    for note in notes:
+        turn = as_preceding(note.content, note.metadata or {})
+        if note.session_id is None or turn is None:
+            preceding.append(None)
+            continue
+        if note.session_id not in said:
+            said[note.session_id] = _last_said(tenant, namespace, note.session_id)
+        before = said[note.session_id]
+        preceding.append(None if before == turn else before)
+        said[note.session_id] = turn
+    return preceding
+
+
+def _last_said(tenant: str, namespace: str, session_id: str) -> str | None:
+    try:
+        session = session_table.get(tenant, session_id)
+    except NotFoundError:
+        return None
+    return session.last_said if session.namespace == namespace else None
+
+
 def _draft(
-    tenant: str, namespace: str, note: Note, attempt: int, *, now: int, sequence: int
+    tenant: str, namespace: str, note: Note, *, now: int, sequence: int, preceding: str | None
 ) -> Memory:
+    """The memory that the note makes, still without an id."""
     return Memory(
-        id=note.id
-        or memory_id(
-            tenant=tenant,
-            namespace=namespace,
-            session_id=note.session_id,
-            content=note.content,
-            event_time=note.event_time,
-            attempt=attempt,
-        ),
+        id="",
         tenant=tenant,
         namespace=namespace,
         content=note.content,
@@ -123,7 +156,20 @@ def _draft(
         updated_at=now,
         sequence=sequence,
         expires_at=note.expires_at,
+        preceding=preceding,
     )
+
+
+def _with_id(draft: Memory, note: Note, attempt: int) -> Memory:
+    derived = memory_id(
+        tenant=draft.tenant,
+        namespace=draft.namespace,
+        session_id=draft.session_id,
+        content=draft.content,
+        event_time=note.event_time,
+        attempt=attempt,
+    )
+    return replace(draft, id=note.id or derived)
 
 
 def _restated(stood: Stored, draft: Memory, note: Note, vector: list[float]) -> Memory:
@@ -142,15 +188,22 @@ def _restated(stood: Stored, draft: Memory, note: Note, vector: list[float]) -> 
             if value is not None and name != "id"
         }
         restated = replace(before, **given, updated_at=draft.updated_at, superseded_by=None)
+        if restated.content != before.content:
+            restated = replace(restated, preceding=draft.preceding)
         if restated == replace(before, updated_at=restated.updated_at):
             return before
-    same_text = restated.content == before.content
+    same_text = context_text(restated) == context_text(before)
     memory_index.replace(stood, restated, None if same_text else vector)
     return restated
 
 
 def _count(
-    tenant: str, namespace: str, stored_in: Mapping[str | None, int], *, now: int
+    tenant: str,
+    namespace: str,
+    stored_in: Mapping[str | None, int],
+    last_said: Mapping[str | None, str],
+    *,
+    now: int,
 ) -> tuple[dict[str, Session], list[str]]:
     """Tells each session how many more it holds; the known ones, and the unknown ids."""
     sessions: dict[str, Session] = {}
@@ -160,7 +213,12 @@ def _count(
             continue
         try:
             sessions[session_id] = session_table.add_memories(
-                tenant, namespace, session_id, count=count, now=now
+                tenant,
+                namespace,
+                session_id,
+                count=count,
+                last_said=last_said.get(session_id) if count > 0 else None,
+                now=now,
             )
         except NotFoundError:
             unknown.append(session_id)
@@ -173,5 +231,5 @@ def _cut_short(notes: Sequence[Note]) -> list[str]:
         f"content: the vector covers its first {MAX_TOKENS} tokens of a memory of"
         f" {len(note.content):,} characters; the rest is found by words alone"
         for note in notes
-        if len(note.content) > MAX_TOKENS and embedder().tokens(note.content) >= MAX_TOKENS
+        if len(note.content) > MAX_TOKENS and embedder().tokens(note.content) > MAX_TOKENS
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from cross_session.adapters import memory_index
 from cross_session.adapters.embeddings import embedder
 from cross_session.domain.memory import Memory
+from cross_session.domain.search_text import context_text
 from cross_session.errors import ConflictError
 
 _ATTEMPTS = 5
@@ -21,8 +22,8 @@ def revise(tenant: str, namespace: str, memory_id: str, changes: dict[str, Any])
     for attempt in range(_ATTEMPTS):
         stored = memory_index.get(tenant, namespace, memory_id, now=now)
         revised = replace(stored.memory, **changes, updated_at=now)
-        new_text = revised.content != stored.memory.content
-        vector = embedder().passages([revised.content])[0] if new_text else None
+        new_text = context_text(revised) != context_text(stored.memory)
+        vector = embedder().passages([context_text(revised)])[0] if new_text else None
         try:
             memory_index.replace(stored, revised, vector)
         except ConflictError:

@@ -21,7 +21,7 @@ class Embedder:
     def __init__(self) -> None:
         settings = embedding_settings()
         self._tokenizer = Tokenizer.from_file(str(settings.model / "tokenizer.json"))
-        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.no_truncation()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
@@ -45,12 +45,14 @@ class Embedder:
             return [self._embed(f"passage: {text}") for text in texts]
 
     def tokens(self, text: str) -> int:
-        """How many tokens of the model `text` has, at most `MAX_TOKENS`."""
+        """How many tokens of the model `text` has, the two that frame it included."""
         return len(self._tokenizer.encode(text).ids)
 
     def _embed(self, text: str) -> list[float]:
-        encoding = self._tokenizer.encode(text)
-        ids = np.array([encoding.ids], dtype=np.int64)
+        tokens = self._tokenizer.encode(text).ids
+        if len(tokens) > MAX_TOKENS:
+            tokens = [*tokens[: MAX_TOKENS - 1], tokens[-1]]
+        ids = np.array([tokens], dtype=np.int64)
         inputs = {
             "input_ids": ids,
             "attention_mask": np.ones_like(ids),

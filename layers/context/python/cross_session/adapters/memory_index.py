@@ -20,6 +20,8 @@ from opensearchpy.exceptions import RequestError, TransportError
 
 from cross_session.adapters.embeddings import DIMENSIONS
 from cross_session.domain.memory import Memory
+from cross_session.domain.ranking import Candidate
+from cross_session.domain.search_text import context_text, search_text
 from cross_session.domain.selection import Selection
 from cross_session.errors import (
     ConflictError,
@@ -35,6 +37,10 @@ INDEX = "memories-v1"
 CANDIDATES = 100  # of each list; more gave no gain in evidence recall
 PAGE = 1_000
 MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
+QUESTION_WORDS = (
+    "what when who where which how why did does do has have had i you he she his her him its"
+    " were been would could should can from about so than"
+).split()
 QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one a word
 
 _HAN = r"\u2e80-\u2fff\u3040-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -42,6 +48,38 @@ _WORD = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+")  # there each character is a word
 _TIMEOUT_SECS = 10
 _AWAY = {429, 502, 503, 504}
 _TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
+
+_SEARCHED = {
+    "type": "text",
+    "analyzer": "english",
+    "search_analyzer": "english_question",
+    "similarity": "short_texts",
+}
+
+ANALYSIS = {
+    "filter": {
+        "question_words": {"type": "stop", "stopwords": QUESTION_WORDS},
+        "english_possessive": {"type": "stemmer", "language": "possessive_english"},
+        "english_stop": {"type": "stop", "stopwords": "_english_"},
+        "english_stemmer": {"type": "stemmer", "language": "english"},
+    },
+    "analyzer": {
+        "english_question": {
+            "tokenizer": "standard",
+            "filter": [
+                "english_possessive",
+                "lowercase",
+                "question_words",
+                "english_stop",
+                "english_stemmer",
+            ],
+        }
+    },
+}
+
+# Memories are short and much alike in length: repeats and length count for less than in
+# Lucene's defaults of 1.2 and .75.
+SIMILARITY = {"short_texts": {"type": "BM25", "k1": 0.9, "b": 0.4}}
 
 MAPPING = {
     "dynamic": "strict",
@@ -51,7 +89,10 @@ MAPPING = {
         "tenant": {"type": "keyword"},
         "namespace": {"type": "keyword"},
         "session_id": {"type": "keyword"},
-        "content": {"type": "text", "analyzer": "english"},
+        "content": {"type": "keyword", "index": False, "doc_values": False},
+        "preceding": {"type": "keyword", "index": False, "doc_values": False},
+        "text": _SEARCHED,
+        "context": _SEARCHED,
         "memory_type": {"type": "keyword"},
         "importance": {"type": "double"},
         "tags": {"type": "keyword"},
@@ -72,6 +113,10 @@ MAPPING = {
 }
 
 
+_UNREAD = ["vector", "text", "context"]
+_READ = {"excludes": _UNREAD}
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A memory as it stands, with the version that a careful write names."""
@@ -79,15 +124,6 @@ class Stored:
     memory: Memory
     seq_no: int
     primary_term: int
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The best of each list: ids to BM25 scores, and to cosines in -1..1."""
-
-    memories: dict[str, Memory]
-    bm25: dict[str, float]
-    cosine: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +161,13 @@ def create_index() -> None:
     settings = engine_settings()
     body = {
         "settings": {
+            "analysis": ANALYSIS,
+            "similarity": SIMILARITY,
             "index": {
                 "knn": True,
                 "number_of_shards": settings.shards,
                 "number_of_replicas": settings.replicas,
-            }
+            },
         },
         "mappings": MAPPING,
         "aliases": {ALIAS: {"is_write_index": True}},
@@ -191,7 +229,7 @@ def get(tenant: str, namespace: str, memory_id: str, *, now: int) -> Stored:
             found = engine.get(
                 index=ALIAS,
                 id=address["_id"],
-                params={"routing": address["routing"], "_source_excludes": "vector"},
+                params={"routing": address["routing"], "_source_excludes": _UNREAD},
             )
     except EngineNotFoundError as error:
         raise NotFoundError("memory") from error
@@ -215,16 +253,24 @@ def candidates(
     namespace: str,
     *,
     text: str | None,
+    context_weight: float,
     vector: Sequence[float] | None,
     selection: Selection,
     now: int,
-) -> Candidates:
-    """The best `CANDIDATES` by BM25 for `text` and by cosine for `vector`, in one round trip."""
+) -> list[Candidate]:
+    """The best `CANDIDATES` by BM25 for `text` and by cosine for `vector`, in one round trip.
+
+    `context_weight` is what a match in the turn before counts beside one in the memory.
+    """
     within = owned(tenant, namespace, selection, now=now)
     searches: list[dict[str, Any]] = []
     if text is not None:
-        match = {"match": {"content": _first_words(text)}}
-        searches.append({"bool": {"must": match, "filter": within}})
+        words = _first_words(text)
+        matches = [
+            {"match": {"text": {"query": words}}},
+            {"match": {"context": {"query": words, "boost": context_weight}}},
+        ]
+        searches.append({"bool": {"should": matches, "minimum_should_match": 1, "filter": within}})
     if vector is not None:
         nearest = {"vector": vector, "k": CANDIDATES, "filter": {"bool": {"filter": within}}}
         searches.append({"knn": {"vector": nearest}})
@@ -232,10 +278,7 @@ def candidates(
     body = [
         part
         for search in searches
-        for part in (
-            header,
-            {"query": search, "size": CANDIDATES, "_source": {"excludes": ["vector"]}},
-        )
+        for part in (header, {"query": search, "size": CANDIDATES, "_source": _READ})
     ]
     with _engine() as engine:
         responses = engine.msearch(body=body)["responses"]
@@ -244,13 +287,13 @@ def candidates(
     hits = [response["hits"]["hits"] for response in responses]
     by_text = hits[0] if text is not None else []
     by_vector = hits[-1] if vector is not None else []
-    return Candidates(
-        memories={
-            hit["_source"]["id"]: _to_memory(hit["_source"]) for hit in [*by_text, *by_vector]
-        },
-        bm25={hit["_source"]["id"]: hit["_score"] for hit in by_text},
-        cosine={hit["_source"]["id"]: 2 * hit["_score"] - 1 for hit in by_vector},
-    )
+    bm25 = {hit["_id"]: hit["_score"] for hit in by_text}
+    cosine = {hit["_id"]: 2 * hit["_score"] - 1 for hit in by_vector}
+    sources = {hit["_id"]: hit["_source"] for hit in [*by_text, *by_vector]}
+    return [
+        Candidate(_to_memory(source), bm25.get(id), cosine.get(id))
+        for id, source in sources.items()
+    ]
 
 
 def listed(
@@ -270,7 +313,7 @@ def listed(
         "from": offset,
         "size": limit,
         "track_total_hits": True,
-        "_source": {"excludes": ["vector"]},
+        "_source": _READ,
     }
     with _engine() as engine:
         found = engine.search(
@@ -382,7 +425,7 @@ def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memo
         "query": query,
         "size": PAGE,
         "seq_no_primary_term": True,
-        "_source": {"excludes": ["vector"]},
+        "_source": _READ,
     }
     while True:
         with _engine() as engine:
@@ -441,7 +484,7 @@ def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:
     if not memories:
         return []
     wanted = [
-        _address(memory.tenant, memory.namespace, memory.id) | {"_source": {"exclude": ["vector"]}}
+        _address(memory.tenant, memory.namespace, memory.id) | {"_source": {"exclude": _UNREAD}}
         for memory in memories
     ]
     with _engine() as engine:
@@ -487,6 +530,8 @@ def _too_long(term: str) -> bool:
 
 def _to_source(memory: Memory, vector: Sequence[float] | None) -> dict[str, Any]:
     source = asdict(memory)
+    source["text"] = search_text(memory)
+    source["context"] = context_text(memory)
     source["metadata"] = json.dumps(memory.metadata, ensure_ascii=False)
     terms = _metadata_terms(memory.metadata)
     source["metadata_terms"] = [term for term in terms if not _too_long(term)]

@@ -76,21 +76,31 @@ def touch(tenant: str, session_id: str, *, now: int) -> Session:
         return _found(error.item).as_of(now)
 
 
-def add_memories(tenant: str, namespace: str, session_id: str, *, count: int, now: int) -> Session:
-    """Counts memories stored with a session; in an open one that is activity too.
+def add_memories(
+    tenant: str,
+    namespace: str,
+    session_id: str,
+    *,
+    count: int,
+    now: int,
+    last_said: str | None = None,
+) -> Session:
+    """Counts memories stored with a session, and keeps what the last one said if given.
 
-    Raises NotFoundError where the namespace has no such session.
+    In an open session that is activity too. Raises NotFoundError where the namespace has no
+    such session.
     """
+    said, said_value = _last_said(last_said)
     try:
         return _update(
             tenant,
             session_id,
-            f"{_ACTIVITY} ADD memory_count :count",
-            {":now": now, ":count": count, ":owner": _owner(tenant, namespace)},
+            f"{_ACTIVITY}{said and f', {said}'} ADD memory_count :count",
+            {":now": now, ":count": count, ":owner": _owner(tenant, namespace), **said_value},
             condition=f"{_OPEN} AND namespace_key = :owner",
         )
     except ConditionFailedError:
-        return _add_to_count(tenant, namespace, session_id, count).as_of(now)
+        return _add_to_count(tenant, namespace, session_id, count, last_said).as_of(now)
 
 
 def remove_memories(tenant: str, namespace: str, session_id: str, *, count: int) -> None:
@@ -98,7 +108,7 @@ def remove_memories(tenant: str, namespace: str, session_id: str, *, count: int)
 
     Raises NotFoundError where the namespace has no such session.
     """
-    _add_to_count(tenant, namespace, session_id, -count)
+    _add_to_count(tenant, namespace, session_id, -count, None)
 
 
 def newest(
@@ -118,17 +128,24 @@ def newest(
     return heapq.merge(*shards, key=_started_key, reverse=True)
 
 
-def _add_to_count(tenant: str, namespace: str, session_id: str, change: int) -> Session:
+def _add_to_count(
+    tenant: str, namespace: str, session_id: str, change: int, last_said: str | None
+) -> Session:
+    said, said_value = _last_said(last_said)
     try:
         return _update(
             tenant,
             session_id,
-            "ADD memory_count :change",
-            {":change": change, ":owner": _owner(tenant, namespace)},
+            f"{said and f'SET {said} '}ADD memory_count :change",
+            {":change": change, ":owner": _owner(tenant, namespace), **said_value},
             condition="namespace_key = :owner",
         )
     except ConditionFailedError as error:
         raise NotFoundError("session") from error
+
+
+def _last_said(last_said: str | None) -> tuple[str, dict[str, str]]:
+    return ("last_said = :said", {":said": last_said}) if last_said else ("", {})
 
 
 def _query(index: str, key: str, value: str, active_only: bool, now: int) -> Iterator[Session]:
@@ -216,4 +233,5 @@ def _to_session(item: Item) -> Session:
         ended_at=int(item["ended_at"]) if "ended_at" in item else None,
         ended_reason=item.get("ended_reason"),
         summary=item.get("summary"),
+        last_said=item.get("last_said"),
     )

@@ -17,7 +17,9 @@ class Memory:
     `sequence` orders what was stored within one second: nanoseconds since 1970.
 
     `event_time` is when the thing happened, `created_at` when it was stored.
-    A memory with `superseded_by` is kept and can be read by its id, but no longer recalled.
+    `preceding` is what the session's memory before this one said, cut short; None for a
+    note, which stands alone. A memory with `superseded_by` is kept and can be read by its
+    id, but is no longer recalled.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Memory:
     sequence: int
     expires_at: int | None = None
     superseded_by: str | None = None
+    preceding: str | None = None
 
     def expired(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now

@@ -14,7 +14,8 @@ SessionState = Literal["active", "ended"]
 class Session:
     """Times are Unix seconds, but for the start, whose milliseconds order sessions.
 
-    An `idle_timeout_secs` of 0 means: never idle.
+    An `idle_timeout_secs` of 0 means: never idle. `last_said` is what its next memory's
+    `preceding` will be.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Session:
     ended_at: int | None = None
     ended_reason: EndedReason | None = None
     summary: str | None = None
+    last_said: str | None = None
 
     @property
     def started_at(self) -> int:

@@ -1,16 +1,19 @@
 """Memories, as they travel. Times are Unix seconds."""
 
+from dataclasses import asdict
 from time import time
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from cross_session.domain.explanation import sentence
 from cross_session.domain.memory import Memory, MemoryType
-from cross_session.domain.ranking import DEFAULT_VECTOR_WEIGHT
+from cross_session.domain.ranking import Ranked
 from cross_session.domain.selection import Selection
 from cross_session.domain.session import SessionState
 from cross_session.errors import InvalidRequestError
-from cross_session.recall import Recalled, Routing
+from cross_session.recall import ResolvedTime, Routing
 from cross_session.remember import Note
 from cross_session.wire.base import (
     Content,
@@ -28,6 +31,7 @@ from cross_session.wire.base import (
 
 MAX_BATCH = 1_000
 MAX_TOP_K = 100
+MAX_TOKEN_BUDGET = 32_000
 MAX_TTL_SECS = 100 * 366 * 86_400
 
 
@@ -47,6 +51,21 @@ class _Lenient(BaseModel):
         if self.lang is not None and not self.lang.lower().startswith("en"):
             unknown.append(f"lang: the embedding model is English; {self.lang!r} recalls worse")
         return unknown
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is no IANA time zone, as Europe/Berlin is one") from error
+    return name
+
+
+TimeZone = Annotated[
+    str,
+    AfterValidator(_zone),
+    Field(description="The caller's, by its IANA name; UTC if absent"),
+]
 
 
 class NoteIn(_Lenient):
@@ -118,13 +137,19 @@ class Recall(_Lenient, Owned):
     since: Moment | None = Field(default=None, description="Of event_time, included")
     until: Moment | None = Field(default=None, description="Of event_time, included")
     metadata: Metadata | None = Field(default=None, description="Each field equal to this")
+    timezone: TimeZone | None = None
+    now: Moment | None = Field(default=None, description="The caller's; the clock's if absent")
+    explain: bool | None = Field(default=None, description="Tell each hit's parts and why")
+    rerank: bool | None = Field(
+        default=None, description="False leaves the order to the two searches' scores alone"
+    )
     neighborhood: bool | None = None
     neighborhood_mode: Literal["inline", "separate", "off"] | None = None
     routing: Annotated[
         Routing, BeforeValidator(lambda value: "hybrid" if value in (None, "auto") else value)
     ] = "hybrid"
-    vector_weight: Annotated[float, Field(ge=0, le=1), _null_is_default(DEFAULT_VECTOR_WEIGHT)] = (
-        DEFAULT_VECTOR_WEIGHT
+    vector_weight: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Of meaning against words; if given, these two alone decide"
     )
 
     def warnings(self) -> list[str]:
@@ -150,6 +175,16 @@ class Recall(_Lenient, Owned):
 
 class Search(Recall):
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), _null_is_default(10)] = 10
+
+
+class Context(_Lenient, Owned):
+    model_config = ConfigDict(extra="allow")
+
+    query: Query = Field(description="The user's first message, or what the session is about")
+    token_budget: Annotated[int, Field(ge=1, le=MAX_TOKEN_BUDGET), _null_is_default(800)] = 800
+    session_id: MaybeSessionId = Field(default=None, description="Of this session alone")
+    timezone: TimeZone | None = None
+    now: Moment | None = None
 
 
 class UpdateMemory(BaseModel):
@@ -278,49 +313,80 @@ class BatchStored(BaseModel):
     warnings: list[str] = []
 
 
-class Hit(BaseModel):
+class Explanation(BaseModel):
+    """The parts add up to the score."""
+
+    parts: dict[str, float]
+    sentence: str
+
+    @classmethod
+    def of(cls, ranked: Ranked) -> "Explanation":
+        return cls(parts=dict(ranked.parts), sentence=sentence(ranked))
+
+
+class _Scored(BaseModel):
+    score: float
+    vector_score: float | None = Field(description="Cosine; null if only its words matched")
+    text_score: float | None = Field(description="BM25; null if only its meaning matched")
+    explanation: Explanation | None = Field(description="If the request says `explain`")
+
+
+class Hit(_Scored):
     """A recalled memory, nested; all four scores that clients look for are the same one."""
 
     memory: MemoryOut
-    score: float
     rank_score: float
     smart_score: float
     weighted_score: float
-    vector_score: float | None = Field(description="Cosine; null if only its words matched")
-    text_score: float | None = Field(description="BM25; null if only its meaning matched")
 
     @classmethod
-    def of(cls, recalled: Recalled) -> "Hit":
+    def of(cls, ranked: Ranked, *, explain: bool) -> "Hit":
         return cls(
-            memory=MemoryOut.of(recalled.memory),
-            score=recalled.score,
-            rank_score=recalled.score,
-            smart_score=recalled.score,
-            weighted_score=recalled.score,
-            vector_score=recalled.cosine,
-            text_score=recalled.bm25,
+            memory=MemoryOut.of(ranked.memory),
+            rank_score=ranked.score,
+            smart_score=ranked.score,
+            weighted_score=ranked.score,
+            **_scores(ranked, explain=explain),
         )
 
 
-class Result(MemoryOut):
+class Result(MemoryOut, _Scored):
     """A recalled memory, flat."""
 
-    score: float
-    vector_score: float | None
-    text_score: float | None
+    @classmethod
+    def of_ranked(cls, ranked: Ranked, *, explain: bool) -> "Result":
+        memory = MemoryOut.of(ranked.memory).model_dump()
+        return cls(**memory, **_scores(ranked, explain=explain))
+
+
+def _scores(ranked: Ranked, *, explain: bool) -> dict[str, Any]:
+    return {
+        "score": ranked.score,
+        "vector_score": ranked.candidate.cosine,
+        "text_score": ranked.candidate.bm25,
+        "explanation": Explanation.of(ranked) if explain else None,
+    }
+
+
+class ResolvedTimeOut(BaseModel):
+    """Which time the question was understood to name: [start, end), null is open."""
+
+    phrase: str
+    start: int | None
+    end: int | None
+    source: Literal["calendar", "session"]
+    session_id: str | None
 
     @classmethod
-    def of_recalled(cls, recalled: Recalled) -> "Result":
-        return cls(
-            **MemoryOut.of(recalled.memory).model_dump(),
-            score=recalled.score,
-            vector_score=recalled.cosine,
-            text_score=recalled.bm25,
-        )
+    def of(cls, resolved: ResolvedTime) -> "ResolvedTimeOut":
+        return cls(**asdict(resolved))
 
 
 class _RecallAnswer(BaseModel):
     total_found: int
+    resolved_time: ResolvedTimeOut | None = Field(
+        description="Memories of that time rank higher; null if the question names none"
+    )
     query_embedding_time_ms: int
     search_time_ms: int
     warnings: list[str] = []
@@ -336,6 +402,16 @@ class Results(_RecallAnswer):
     """To a request that says `namespace`."""
 
     results: list[Result]
+
+
+class ContextBlockOut(BaseModel):
+    """`block` goes into the system prompt as it is; empty where there is nothing to say."""
+
+    block: str
+    tokens: int = Field(description="Of the embedding model's tokenizer")
+    memories: list[MemoryOut] = Field(description="Those in the block, in its order")
+    resolved_time: ResolvedTimeOut | None
+    warnings: list[str] = []
 
 
 class MemoryPage(BaseModel):
