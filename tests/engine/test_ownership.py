@@ -90,14 +90,17 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
         got = [memory_index.get(tenant, namespace, id, now=now) for id in IDS]
 
         seen = [
-            *(one.memory for one in found),
+            *(one.memory for one in found.candidates),
             *listed,
             *(stored.memory for stored, _ in with_vectors),
             *(stored.memory for stored in got),
         ]
         assert {(memory.tenant, memory.namespace) for memory in seen} == {(tenant, namespace)}
         assert len(listed) == total == 2
-        assert [one.bm25 is None or one.cosine is None for one in found] == [False, False]
+        assert [one.bm25 is None or one.cosine is None for one in found.candidates] == [
+            False,
+            False,
+        ]
         assert memory_index.statistics(tenant, namespace, now=now).total == 2
 
 

@@ -163,8 +163,8 @@ def test_a_memory_is_there_until_the_second_it_expires(owner: Owner) -> None:
             got = 0
         return [
             got,
-            len([one for one in found if one.bm25 is not None]),
-            len([one for one in found if one.cosine is not None]),
+            len([one for one in found.candidates if one.bm25 is not None]),
+            len([one for one in found.candidates if one.cosine is not None]),
             memory_index.listed(tenant, namespace, Selection(), limit=1, now=now)[1],
             len(memory_index.with_vectors(tenant, namespace, limit=1, now=now)),
             memory_index.statistics(tenant, namespace, now=now).total,

@@ -28,12 +28,12 @@ def found(
 
 
 def order(question: Question, *candidates: Candidate, **options: Any) -> list[str]:
-    ranked = rank(candidates, question, now=int(NOW.timestamp()), **options)
+    ranked = rank(candidates, question, corpus=1_000, now=int(NOW.timestamp()), **options)
     return [one.memory.id for one in ranked]
 
 
 def test_nothing_found_is_nothing_ranked() -> None:
-    assert rank([], asked("Anything?"), now=0) == []
+    assert rank([], asked("Anything?"), corpus=1_000, now=0) == []
 
 
 def test_among_equals_the_newer_comes_first() -> None:
@@ -67,7 +67,7 @@ def test_who_is_named_in_the_question_speaks_first() -> None:
 def test_two_people_named_lift_neither() -> None:
     ada, bob = found("ada", metadata={"actor": "Ada"}), found("bob", metadata={"actor": "Bob"})
 
-    for one in rank([ada, bob], asked("What did Ada tell Bob?", "Ada", "Bob"), now=0):
+    for one in rank([ada, bob], asked("What did Ada tell Bob?", "Ada", "Bob"), corpus=1_000, now=0):
         assert "actor" not in one.parts
 
 
@@ -134,7 +134,9 @@ def test_a_question_about_the_past_outdates_nothing() -> None:
     first = status("first", "Billing migration is at 20 percent", day=1)
     third = status("third", "The billing migration is done", day=20)
 
-    for one in rank([first, third], asked("How did the billing migration begin?"), now=0):
+    for one in rank(
+        [first, third], asked("How did the billing migration begin?"), corpus=1_000, now=0
+    ):
         assert "outdated" not in one.parts
 
 
@@ -142,7 +144,7 @@ def test_a_turn_of_a_chat_outdates_no_other() -> None:
     first = status("first", "Billing migration is at 20 percent", day=1, kind=None)
     third = status("third", "The billing migration is done", day=20, kind=None)
 
-    for one in rank([first, third], asked("What is the status of billing?"), now=0):
+    for one in rank([first, third], asked("What is the status of billing?"), corpus=1_000, now=0):
         assert "outdated" not in one.parts
 
 
@@ -168,7 +170,8 @@ questions = st.sampled_from(
 
 
 def ranked_by(all_found: list[Candidate], text: str) -> list[Ranked]:
-    return rank(all_found, asked(text, "Ada"), now=int(NOW.timestamp()), asked_session="s1")
+    question = asked(text, "Ada")
+    return rank(all_found, question, corpus=9, now=int(NOW.timestamp()), asked_session="s1")
 
 
 @given(candidates, questions)
@@ -199,7 +202,9 @@ def test_an_explanation_names_what_mattered() -> None:
     bob = found("bob", content="Bob: the launch was last Tuesday")
     ada = found("ada", content="Ada: lunch", bm25=None, cosine=0.7)
 
-    first, second = rank([ada, bob], asked("When did Bob launch?", "Ada", "Bob"), now=0)
+    first, second = rank(
+        [ada, bob], asked("When did Bob launch?", "Ada", "Bob"), corpus=1_000, now=0
+    )
 
     assert "said by the person the question names" in sentence(first)
     assert sentence(first).startswith("Found by its words and its meaning")

@@ -69,7 +69,7 @@ def recall(
     )
     reranked = rerank and vector_weight is None and routing == "hybrid"
     asked = question.nameless if reranked else query
-    candidates = memory_index.candidates(
+    found = memory_index.candidates(
         tenant,
         namespace,
         text=query if weight < 1 else None,
@@ -79,11 +79,12 @@ def recall(
         now=int(datetime.now(UTC).timestamp()),
     )
     if not reranked:
-        return Recalled(fuse(candidates, vector_weight=weight)[:limit], None)
+        return Recalled(fuse(found.candidates, vector_weight=weight)[:limit], None)
     session = _session(tenant, namespace, question.session, now=int(asked_at.timestamp()))
     ranked = rank(
-        candidates,
+        found.candidates,
         question,
+        corpus=found.corpus,
         now=int(asked_at.timestamp()),
         asked_session=session.id if session else None,
         weights=_WEIGHTS,

@@ -20,7 +20,7 @@ from opensearchpy.exceptions import RequestError, TransportError
 
 from cross_session.adapters.embeddings import DIMENSIONS
 from cross_session.domain.memory import Memory
-from cross_session.domain.ranking import Candidate
+from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
 from cross_session.domain.selection import Selection
 from cross_session.errors import (
@@ -34,7 +34,6 @@ from cross_session.timing import timed
 
 ALIAS = "memories"
 INDEX = "memories-v1"
-CANDIDATES = 100  # of each list; more gave no gain in evidence recall
 PAGE = 1_000
 MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
 QUESTION_WORDS = (
@@ -124,6 +123,14 @@ class Stored:
     memory: Memory
     seq_no: int
     primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`corpus` is the number of memories in the shard, by which BM25 weighs a word's rarity."""
+
+    candidates: list[Candidate]
+    corpus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +264,8 @@ def candidates(
     vector: Sequence[float] | None,
     selection: Selection,
     now: int,
-) -> list[Candidate]:
-    """The best `CANDIDATES` by BM25 for `text` and by cosine for `vector`, in one round trip.
+) -> Found:
+    """The best `FULL_LIST` by BM25 for `text` and by cosine for `vector`, in one round trip.
 
     `context_weight` is what a match in the turn before counts beside one in the memory.
     """
@@ -272,28 +279,30 @@ def candidates(
         ]
         searches.append({"bool": {"should": matches, "minimum_should_match": 1, "filter": within}})
     if vector is not None:
-        nearest = {"vector": vector, "k": CANDIDATES, "filter": {"bool": {"filter": within}}}
+        nearest = {"vector": vector, "k": FULL_LIST, "filter": {"bool": {"filter": within}}}
         searches.append({"knn": {"vector": nearest}})
     header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
     body = [
         part
         for search in searches
-        for part in (header, {"query": search, "size": CANDIDATES, "_source": _READ})
+        for part in (header, {"query": search, "size": FULL_LIST, "_source": _READ})
     ]
+    body += [header, {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}]
     with _engine() as engine:
         responses = engine.msearch(body=body)["responses"]
     for response in responses:
         _raise_for(response)
-    hits = [response["hits"]["hits"] for response in responses]
-    by_text = hits[0] if text is not None else []
-    by_vector = hits[-1] if vector is not None else []
+    *found, corpus = [response["hits"] for response in responses]
+    by_text = found[0]["hits"] if text is not None else []
+    by_vector = found[-1]["hits"] if vector is not None else []
     bm25 = {hit["_id"]: hit["_score"] for hit in by_text}
     cosine = {hit["_id"]: 2 * hit["_score"] - 1 for hit in by_vector}
     sources = {hit["_id"]: hit["_source"] for hit in [*by_text, *by_vector]}
-    return [
+    candidates = [
         Candidate(_to_memory(source), bm25.get(id), cosine.get(id))
         for id, source in sources.items()
     ]
+    return Found(candidates, corpus["total"]["value"])
 
 
 def listed(

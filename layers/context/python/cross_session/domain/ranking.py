@@ -35,7 +35,8 @@ class Weights:
 
     vector: float = 0.5  # of the two searches; BM25 has the rest
     context: float = 0.3  # of BM25 on the preceding turn beside BM25 on the memory itself
-    bm25_floor: float = 10  # a best BM25 score below it matched little, and counts by that much
+    bm25_floor: float = 1.25  # rare words' worth that a full match has; less counts by its share
+    vector_spread: float = 0.07  # from the best cosine to the 100th, where there are so many
     session: float = 0.5  # a session with several good memories is about the question
     session_best: int = 2
     neighbour: float = 0.2  # the turn before or after a good one
@@ -54,6 +55,7 @@ class Weights:
 
 
 DEFAULT_VECTOR_WEIGHT = Weights().vector
+FULL_LIST = 100  # the best of a search that are looked at; more gave no gain in evidence recall
 _OVERLAP = 0.4  # of the shorter note's words, to be about the same thing
 _REVIEWED = 30  # how many of the best are looked through for outdated ones
 _TIME_WORD = re.compile(
@@ -98,18 +100,19 @@ class Ranked:
         return math.fsum(self.parts.values())
 
 
-def min_max(scores: Mapping[str, float]) -> dict[str, float]:
+def min_max(scores: Mapping[str, float], *, spread: float = 0.0) -> dict[str, float]:
     """Scores moved to 0..1, best 1 and worst 0; all 1 where they are equal.
 
     e5's cosines crowd into .65 to .9, and BM25 has no upper end: only their order and
-    spacing within one answer can be compared.
+    spacing within one answer can be compared. Scores less than `spread` apart move less far.
     """
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())
-    if high == low:
+    width = max(high - low, spread)
+    if width == 0:
         return dict.fromkeys(scores, 1.0)
-    return {key: (score - low) / (high - low) for key, score in scores.items()}
+    return {key: 1 - (high - score) / width for key, score in scores.items()}
 
 
 def fuse(candidates: Sequence[Candidate], *, vector_weight: float) -> list[Ranked]:
@@ -132,14 +135,20 @@ def rank(
     candidates: Sequence[Candidate],
     question: Question,
     *,
+    corpus: int,
     now: int,
     asked_session: str | None = None,
     weights: Weights = Weights(),
 ) -> list[Ranked]:
-    """Best first. `now` is in Unix seconds, `asked_session` the session the question names."""
+    """Best first.
+
+    `corpus` is how many memories the BM25 scores are of, at least 1; `now` is in Unix seconds;
+    `asked_session` is the session that the question names.
+    """
     bm25, cosine = _by_search(candidates)
-    best_text = max([weights.bm25_floor, *bm25.values()])
-    meaning = min_max(cosine)
+    rarest_word = math.log(1 + corpus)  # BM25's weight of a word that one memory has
+    best_text = max([weights.bm25_floor * rarest_word, *bm25.values()])
+    meaning = min_max(cosine, spread=0.0 if len(cosine) >= FULL_LIST else weights.vector_spread)
     parts: dict[str, dict[Part, float]] = {
         one.memory.id: {
             "bm25": (1 - weights.vector) * bm25.get(one.memory.id, 0.0) / best_text,
