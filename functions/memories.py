@@ -1,5 +1,6 @@
 """HTTP: memories and recall."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from time import time
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from cross_session.domain.selection import Selection
 from cross_session.errors import InvalidRequestError, NotFoundError
 from cross_session.forget import forget
 from cross_session.http_api import Api
-from cross_session.recall import recall
+from cross_session.recall import Recalled, beside, recall, summaries
 from cross_session.remember import remember
 from cross_session.revise import revise
 from cross_session.timing import spent_ms
@@ -28,6 +29,7 @@ from cross_session.wire.memories import (
     Consolidate,
     Context,
     ContextBlockOut,
+    FilteredMemories,
     Forget,
     Forgotten,
     Hit,
@@ -40,14 +42,17 @@ from cross_session.wire.memories import (
     MemoryStored,
     NamespaceStats,
     Recall,
+    RecallBatch,
     ResolvedTimeOut,
     Result,
     Results,
     Search,
+    SessionSummary,
     SetImportance,
     StoreBatch,
     StoreMemory,
     UpdateMemory,
+    WakeUp,
 )
 
 app = Api()
@@ -114,19 +119,70 @@ def _recall(body: Recall) -> Hits | Results:
         now=_moment(body.now),
         timezone=_zone(body.timezone),
     )
-    explain = body.explain is True
     resolved = found.resolved_time
     common: dict[str, Any] = {
         "total_found": len(found.ranked),
         "resolved_time": ResolvedTimeOut.of(resolved) if resolved else None,
-        "query_embedding_time_ms": spent_ms("embedding"),
-        "search_time_ms": spent_ms("engine"),
+        "summaries": _summaries(tenant, found) if body.include_summaries else None,
         "warnings": body.warnings(),
     }
+    around = beside(tenant, body.owner, found.ranked) if body.around else {}
+    common |= {
+        "query_embedding_time_ms": spent_ms("embedding"),
+        "search_time_ms": spent_ms("engine"),
+    }
+    shaped = Hit if body.namespace is None else Result
+    hits, context = _shaped(shaped, found, around, body)
+    common["context_memories"] = context if body.around == "separate" else None
     if body.namespace is None:
-        return Hits(memories=[Hit.of(one, explain=explain) for one in found.ranked], **common)
-    results = [Result.of_ranked(one, explain=explain) for one in found.ranked]
-    return Results(results=results, **common)
+        return Hits(memories=hits, **common)
+    return Results(results=hits, **common)
+
+
+def _shaped(
+    shape: type[Hit] | type[Result],
+    found: Recalled,
+    around: Mapping[str, Sequence[Memory]],
+    body: Recall,
+) -> tuple[list[Any], list[Any]]:
+    """The hits, with their neighbours behind them if inline; and the neighbours if apart."""
+    hits: list[Any] = []
+    context: list[Any] = []
+    for one in found.ranked:
+        hits.append(shape.of(one, explain=body.explain is True))
+        near = [shape.beside(memory, one) for memory in around.get(one.memory.id, ())]
+        (hits if body.around == "inline" else context).extend(near)
+    return hits, context
+
+
+def _summaries(tenant: str, found: Recalled) -> list[SessionSummary]:
+    return [
+        SessionSummary(
+            session_id=session.id,
+            summary=session.summary or "",
+            started_at=session.started_at,
+            ended_at=session.ended_at,
+        )
+        for session in summaries(tenant, found.ranked)
+    ]
+
+
+@app.post("/v1/memories/recall/batch", tags=["memories"])
+def recall_batch(body: RecallBatch) -> FilteredMemories:
+    """Lists memories by a filter, newest first; no question is asked."""
+    tenant = app.authorize(Scope.READ, body.owner).tenant
+    now = int(time())
+    memories, filtered = memory_index.listed(
+        tenant, body.owner, body.filter.selection(), limit=body.limit, now=now
+    )
+    total = memory_index.listed(tenant, body.owner, Selection(), limit=0, now=now)[1]
+    return FilteredMemories(
+        memories=[MemoryOut.of(memory) for memory in memories],
+        total=total,
+        filtered=filtered,
+        truncated=filtered > len(memories),
+        warnings=body.warnings(),
+    )
 
 
 @app.post("/v1/context", tags=["memories"])
@@ -283,6 +339,30 @@ def namespace_stats(agent_id: AgentId) -> NamespaceStats:
         avg_importance=statistics.average_importance,
         oldest_memory_at=statistics.oldest_at,
         newest_memory_at=statistics.newest_at,
+    )
+
+
+@app.get("/v1/agents/<agent_id>/wake-up", tags=["agents"])
+def wake_up(
+    agent_id: AgentId,
+    top_n: Annotated[int, Query(ge=1, le=100)] = 20,
+    min_importance: Annotated[float, Query(ge=0, le=1)] = 0.0,
+) -> WakeUp:
+    """Lists what to know at a start: by importance, halved every two weeks."""
+    tenant = app.authorize(Scope.READ, agent_id).tenant
+    memories, total = memory_index.most_important(
+        tenant,
+        agent_id,
+        min_importance=min_importance,
+        half_life_days=14,
+        limit=top_n,
+        now=int(time()),
+    )
+    return WakeUp(
+        namespace=agent_id,
+        agent_id=agent_id,
+        memories=[MemoryOut.of(memory) for memory in memories],
+        total_available=total,
     )
 
 

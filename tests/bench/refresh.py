@@ -18,6 +18,7 @@ import numpy as np
 from opensearchpy import OpenSearch
 
 from cross_session.adapters import memory_index
+from cross_session.adapters.index_schema import ALIAS
 from infra.local.opensearch import OpenSearchNode
 from tests.bench.report import percentiles, table
 from tests.bench.texts import note
@@ -63,7 +64,7 @@ def _measure(engine: OpenSearch) -> list[list[str]]:
     first = FILLED
     for way in WAYS:
         settings = {"index.refresh_interval": way.interval}
-        engine.indices.put_settings(index=memory_index.ALIAS, body=settings)
+        engine.indices.put_settings(index=ALIAS, body=settings)
         for clients, pairs in PAIRS.items():
             began = time.perf_counter()
             with ThreadPoolExecutor(clients) as pool:
@@ -83,7 +84,7 @@ def _pair(engine: OpenSearch, way: Way, number: int) -> tuple[float, float]:
     _write(engine, [number], refresh=way.refresh)
     stored = time.perf_counter()
     if way.by_recall:
-        engine.indices.refresh(index=memory_index.ALIAS)
+        engine.indices.refresh(index=ALIAS)
     _recall(engine, number)
     return stored - began, time.perf_counter() - stored
 
@@ -98,19 +99,19 @@ def _write(engine: OpenSearch, numbers: Sequence[int], *, refresh: str) -> None:
                 "id": str(number),
                 "tenant": "t",
                 "namespace": namespace,
-                "content": note(number),
+                "text": note(number),
                 "vector": _vector(number),
             }
         )
-    engine.bulk(body=body, index=memory_index.ALIAS, params={"refresh": refresh})
+    engine.bulk(body=body, index=ALIAS, params={"refresh": refresh})
 
 
 def _recall(engine: OpenSearch, number: int) -> None:
     namespace = f"n{number % 100}"
-    header = {"index": memory_index.ALIAS, "routing": f"t/{namespace}"}
+    header = {"index": ALIAS, "routing": f"t/{namespace}"}
     within = [{"term": {"tenant": "t"}}, {"term": {"namespace": namespace}}]
     near = {"vector": _vector(number), "k": 100, "filter": {"bool": {"filter": within}}}
-    text = {"bool": {"must": {"match": {"content": note(number)}}, "filter": within}}
+    text = {"bool": {"must": {"match": {"text": note(number)}}, "filter": within}}
     fetched = {"size": 100, "_source": {"excludes": ["vector"]}}
     body = [
         header,

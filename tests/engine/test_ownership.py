@@ -63,7 +63,9 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
         "delete",
         "get",
         "listed",
+        "most_important",
         "namespaces_of",
+        "neighbours",
         "owned",
         "replace",
         "statistics",
@@ -88,15 +90,22 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
         listed, total = memory_index.listed(tenant, namespace, selection, limit=100, now=now)
         with_vectors = memory_index.with_vectors(tenant, namespace, limit=100, now=now)
         got = [memory_index.get(tenant, namespace, id, now=now) for id in IDS]
+        near = memory_index.neighbours(tenant, namespace, listed, now=now)
+        important, available = memory_index.most_important(
+            tenant, namespace, min_importance=0, half_life_days=14, limit=100, now=now
+        )
 
         seen = [
+            *(memory for beside in near.values() for memory in beside),
+            *important,
             *(one.memory for one in found.candidates),
             *listed,
             *(stored.memory for stored, _ in with_vectors),
             *(stored.memory for stored in got),
         ]
         assert {(memory.tenant, memory.namespace) for memory in seen} == {(tenant, namespace)}
-        assert len(listed) == total == 2
+        assert len(listed) == total == len(important) == available == 2
+        assert sum(map(len, near.values())) == 2
         assert [one.bm25 is None or one.cosine is None for one in found.candidates] == [
             False,
             False,

@@ -19,6 +19,7 @@ UNDESCRIBED = {("GET", "/openapi.json"), ("GET", "/docs")}
 DESCRIBED = [route for route in ROUTES if (route.method, route.path) not in UNDESCRIBED]
 READING = {
     "/v1/memory/recall",
+    "/v1/memories/recall/batch",
     "/v1/memory/search",
     "/v1/context",
 }  # POST for the size of a question

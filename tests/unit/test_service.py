@@ -48,8 +48,6 @@ agents       GET    /v1/agents
 agents       POST   /v1/agents/user-bob/consolidate
 agents       GET    /v1/agents/user-bob/consolidation/log
 agents       POST   /v1/agents/user-bob/compress
-agents       GET    /v1/agents/user-bob/wake-up
-batch        POST   /v1/memories/recall/batch
 batch        DELETE /v1/memories/forget/batch
 feedback     POST   /v1/memory/feedback
 feedback     GET    /v1/feedback/health

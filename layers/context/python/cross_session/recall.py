@@ -1,11 +1,13 @@
 """A question in, the memories that answer it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from cross_session.adapters import memory_index, namespace_table, session_table
 from cross_session.adapters.embeddings import embedder
+from cross_session.domain.memory import Memory
 from cross_session.domain.question import Question, read
 from cross_session.domain.ranking import DEFAULT_VECTOR_WEIGHT, Ranked, Weights, fuse, rank
 from cross_session.domain.selection import Selection
@@ -36,6 +38,28 @@ class ResolvedTime:
 class Recalled:
     ranked: list[Ranked]
     resolved_time: ResolvedTime | None
+
+
+def beside(tenant: str, namespace: str, ranked: Sequence[Ranked]) -> dict[str, list[Memory]]:
+    """What was said right before and after each recalled memory, by its id.
+
+    What was recalled itself, or stands beside a better one already, is left out.
+    """
+    memories = [one.memory for one in ranked]
+    now = int(datetime.now(UTC).timestamp())
+    told = {memory.id for memory in memories}
+    around: dict[str, list[Memory]] = {}
+    for id, found in memory_index.neighbours(tenant, namespace, memories, now=now).items():
+        around[id] = [memory for memory in found if memory.id not in told]
+        told |= {memory.id for memory in found}
+    return around
+
+
+def summaries(tenant: str, ranked: Sequence[Ranked]) -> list[Session]:
+    """The sessions of the recalled memories that have a summary, the best memory's first."""
+    ids = dict.fromkeys(one.memory.session_id for one in ranked if one.memory.session_id)
+    sessions = [session_table.find(tenant, id) for id in ids]
+    return [session for session in sessions if session is not None and session.summary]
 
 
 def recall(

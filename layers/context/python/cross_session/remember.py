@@ -130,11 +130,8 @@ def _preceding(tenant: str, namespace: str, notes: Sequence[Note]) -> list[str |
 
 
 def _last_said(tenant: str, namespace: str, session_id: str) -> str | None:
-    try:
-        session = session_table.get(tenant, session_id)
-    except NotFoundError:
-        return None
-    return session.last_said if session.namespace == namespace else None
+    session = session_table.find(tenant, session_id)
+    return session.last_said if session and session.namespace == namespace else None
 
 
 def _draft(

@@ -6,7 +6,7 @@ can't reach another owner's memory, whatever id it names.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,7 +18,7 @@ from opensearchpy.exceptions import ConnectionError as EngineConnectionError
 from opensearchpy.exceptions import NotFoundError as EngineNotFoundError
 from opensearchpy.exceptions import RequestError, TransportError
 
-from cross_session.adapters.embeddings import DIMENSIONS
+from cross_session.adapters.index_schema import ALIAS, ANALYSIS, INDEX, MAPPING, SIMILARITY
 from cross_session.domain.memory import Memory
 from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
@@ -32,14 +32,8 @@ from cross_session.errors import (
 from cross_session.settings import engine_settings
 from cross_session.timing import timed
 
-ALIAS = "memories"
-INDEX = "memories-v1"
 PAGE = 1_000
 MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
-QUESTION_WORDS = (
-    "what when who where which how why did does do has have had i you he she his her him its"
-    " were been would could should can from about so than"
-).split()
 QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one a word
 
 _HAN = r"\u2e80-\u2fff\u3040-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -47,70 +41,6 @@ _WORD = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+")  # there each character is a word
 _TIMEOUT_SECS = 10
 _AWAY = {429, 502, 503, 504}
 _TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
-
-_SEARCHED = {
-    "type": "text",
-    "analyzer": "english",
-    "search_analyzer": "english_question",
-    "similarity": "short_texts",
-}
-
-ANALYSIS = {
-    "filter": {
-        "question_words": {"type": "stop", "stopwords": QUESTION_WORDS},
-        "english_possessive": {"type": "stemmer", "language": "possessive_english"},
-        "english_stop": {"type": "stop", "stopwords": "_english_"},
-        "english_stemmer": {"type": "stemmer", "language": "english"},
-    },
-    "analyzer": {
-        "english_question": {
-            "tokenizer": "standard",
-            "filter": [
-                "english_possessive",
-                "lowercase",
-                "question_words",
-                "english_stop",
-                "english_stemmer",
-            ],
-        }
-    },
-}
-
-# Memories are short and much alike in length: repeats and length count for less than in
-# Lucene's defaults of 1.2 and .75.
-SIMILARITY = {"short_texts": {"type": "BM25", "k1": 0.9, "b": 0.4}}
-
-MAPPING = {
-    "dynamic": "strict",
-    "_routing": {"required": True},
-    "properties": {
-        "id": {"type": "keyword"},
-        "tenant": {"type": "keyword"},
-        "namespace": {"type": "keyword"},
-        "session_id": {"type": "keyword"},
-        "content": {"type": "keyword", "index": False, "doc_values": False},
-        "preceding": {"type": "keyword", "index": False, "doc_values": False},
-        "text": _SEARCHED,
-        "context": _SEARCHED,
-        "memory_type": {"type": "keyword"},
-        "importance": {"type": "double"},
-        "tags": {"type": "keyword"},
-        "metadata": {"type": "keyword", "index": False, "doc_values": False},
-        "metadata_terms": {"type": "keyword"},
-        "event_time": {"type": "long"},
-        "created_at": {"type": "long"},
-        "updated_at": {"type": "long"},
-        "sequence": {"type": "long"},
-        "expires_at": {"type": "long"},
-        "superseded_by": {"type": "keyword"},
-        "vector": {
-            "type": "knn_vector",
-            "dimension": DIMENSIONS,
-            "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
-        },
-    },
-}
-
 
 _UNREAD = ["vector", "text", "context"]
 _READ = {"excludes": _UNREAD}
@@ -281,18 +211,9 @@ def candidates(
     if vector is not None:
         nearest = {"vector": vector, "k": FULL_LIST, "filter": {"bool": {"filter": within}}}
         searches.append({"knn": {"vector": nearest}})
-    header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
-    body = [
-        part
-        for search in searches
-        for part in (header, {"query": search, "size": FULL_LIST, "_source": _READ})
-    ]
-    body += [header, {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}]
-    with _engine() as engine:
-        responses = engine.msearch(body=body)["responses"]
-    for response in responses:
-        _raise_for(response)
-    *found, corpus = [response["hits"] for response in responses]
+    bodies = [{"query": search, "size": FULL_LIST, "_source": _READ} for search in searches]
+    counting = {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+    *found, corpus = _msearch(tenant, namespace, [*bodies, counting])
     by_text = found[0]["hits"] if text is not None else []
     by_vector = found[-1]["hits"] if vector is not None else []
     bm25 = {hit["_id"]: hit["_score"] for hit in by_text}
@@ -324,11 +245,63 @@ def listed(
         "track_total_hits": True,
         "_source": _READ,
     }
-    with _engine() as engine:
-        found = engine.search(
-            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
-        )["hits"]
+    found = _search(tenant, namespace, body)["hits"]
     return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+
+
+def neighbours(
+    tenant: str, namespace: str, memories: Sequence[Memory], *, now: int
+) -> dict[str, list[Memory]]:
+    """Of each memory of a session, the one right before it and the one right after, by its id."""
+    of_sessions = [memory for memory in memories if memory.session_id is not None]
+    if not of_sessions:
+        return {}
+    bodies: list[dict[str, Any]] = []
+    for memory in of_sessions:
+        within = owned(tenant, namespace, Selection(session_id=memory.session_id), now=now)
+        for bound, order in (("lt", "desc"), ("gt", "asc")):
+            beyond = {"range": {"sequence": {bound: memory.sequence}}}
+            query = {"bool": {"filter": [*within, beyond]}}
+            sort = [{"sequence": order}]
+            bodies.append({"query": query, "sort": sort, "size": 1, "_source": _READ})
+    hits = _msearch(tenant, namespace, bodies)
+    found = [[_to_memory(hit["_source"]) for hit in one["hits"]] for one in hits]
+    return {
+        memory.id: found[2 * index] + found[2 * index + 1]
+        for index, memory in enumerate(of_sessions)
+    }
+
+
+def most_important(
+    tenant: str,
+    namespace: str,
+    *,
+    min_importance: float,
+    half_life_days: float,
+    limit: int,
+    now: int,
+) -> tuple[list[Memory], int]:
+    """The first by importance, halved every `half_life_days`, and how many there are in all."""
+    selection = Selection(min_importance=min_importance)
+    decay = {"origin": now, "offset": 0, "scale": half_life_days * 86_400, "decay": 0.5}
+    body = {
+        "query": {
+            "script_score": {
+                "query": {"bool": {"filter": owned(tenant, namespace, selection, now=now)}},
+                "script": {
+                    "source": "doc['importance'].value * decayNumericExp("
+                    "params.origin, params.scale, params.offset, params.decay,"
+                    " doc['created_at'].value)",
+                    "params": {name: float(value) for name, value in decay.items()},
+                },
+            }
+        },
+        "size": limit,
+        "track_total_hits": True,
+        "_source": _READ,
+    }
+    hits = _search(tenant, namespace, body)["hits"]
+    return [_to_memory(hit["_source"]) for hit in hits["hits"]], hits["total"]["value"]
 
 
 def with_vectors(
@@ -341,10 +314,7 @@ def with_vectors(
         "size": limit,
         "seq_no_primary_term": True,
     }
-    with _engine() as engine:
-        hits = engine.search(
-            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
-        )["hits"]["hits"]
+    hits = _search(tenant, namespace, body)["hits"]["hits"]
     return [(_to_stored(hit), hit["_source"]["vector"]) for hit in hits]
 
 
@@ -360,10 +330,7 @@ def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
             "newest": {"max": {"field": "created_at"}},
         },
     }
-    with _engine() as engine:
-        found = engine.search(
-            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
-        )
+    found = _search(tenant, namespace, body)
     values = found["aggregations"]
     oldest, newest = values["oldest"]["value"], values["newest"]["value"]
     return Statistics(
@@ -458,6 +425,25 @@ def _version(hit: Mapping[str, Any]) -> dict[str, Any]:
         "if_seq_no": hit["_seq_no"],
         "if_primary_term": hit["_primary_term"],
     }
+
+
+def _search(tenant: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+    with _engine() as engine:
+        found: dict[str, Any] = engine.search(
+            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
+        )
+    return found
+
+
+def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Several searches in one round trip; the hits of each, in order."""
+    header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
+    lines = [line for body in bodies for line in (header, body)]
+    with _engine() as engine:
+        responses = engine.msearch(body=lines)["responses"]
+    for response in responses:
+        _raise_for(response)
+    return [response["hits"] for response in responses]
 
 
 def _bulk(

@@ -52,6 +52,14 @@ def get(tenant: str, session_id: str) -> Session:
         return _found(table.get_item(Key=_key(tenant, session_id), ConsistentRead=True).get("Item"))
 
 
+def find(tenant: str, session_id: str) -> Session | None:
+    """The record, or None where there is none."""
+    try:
+        return get(tenant, session_id)
+    except NotFoundError:
+        return None
+
+
 def end(tenant: str, session_id: str, *, summary: str | None, now: int) -> Session:
     """Ends an open session; one that has ended, or fallen idle, stays as it was.
 

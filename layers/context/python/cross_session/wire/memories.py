@@ -143,8 +143,15 @@ class Recall(_Lenient, Owned):
     rerank: bool | None = Field(
         default=None, description="False leaves the order to the two searches' scores alone"
     )
-    neighborhood: bool | None = None
-    neighborhood_mode: Literal["inline", "separate", "off"] | None = None
+    neighborhood: bool | None = Field(default=None, description="True means inline")
+    neighborhood_mode: Literal["inline", "separate", "off"] | None = Field(
+        default=None,
+        description="What was said right before and after each hit: inline puts it behind its"
+        " hit, separate into context_memories; off if absent",
+    )
+    include_summaries: bool | None = Field(
+        default=None, description="Give the summaries of the hits' sessions too"
+    )
     routing: Annotated[
         Routing, BeforeValidator(lambda value: "hybrid" if value in (None, "auto") else value)
     ] = "hybrid"
@@ -152,14 +159,12 @@ class Recall(_Lenient, Owned):
         default=None, description="Of meaning against words; if given, these two alone decide"
     )
 
-    def warnings(self) -> list[str]:
-        asked = {
-            "neighborhood": self.neighborhood,
-            "neighborhood_mode": self.neighborhood_mode == "inline",
-        }
-        return super().warnings() + [
-            f"{field}: not supported, ignored" for field, wanted in asked.items() if wanted
-        ]
+    @property
+    def around(self) -> Literal["inline", "separate"] | None:
+        """Where the hits' neighbours go; None leaves them out."""
+        if self.neighborhood_mode is not None:
+            return None if self.neighborhood_mode == "off" else self.neighborhood_mode
+        return "inline" if self.neighborhood else None
 
     def selection(self) -> Selection:
         return Selection(
@@ -185,6 +190,38 @@ class Context(_Lenient, Owned):
     session_id: MaybeSessionId = Field(default=None, description="Of this session alone")
     timezone: TimeZone | None = None
     now: Moment | None = None
+
+
+class Filter(BaseModel):
+    """Every predicate that is given must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: Tags | None = Field(default=None, description="All of them")
+    min_importance: Importance | None = None
+    max_importance: Importance | None = None
+    created_after: UnixSeconds | None = None
+    created_before: UnixSeconds | None = None
+    memory_type: MemoryType | None = None
+    session_id: MaybeSessionId = None
+
+    def selection(self) -> Selection:
+        return Selection(
+            all_tags=tuple(self.tags or ()),
+            min_importance=self.min_importance,
+            max_importance=self.max_importance,
+            created_after=self.created_after,
+            created_before=self.created_before,
+            memory_type=self.memory_type,
+            session_id=self.session_id,
+        )
+
+
+class RecallBatch(_Lenient, Owned):
+    model_config = ConfigDict(extra="allow")
+
+    filter: Annotated[Filter, _null_is_default({})] = Field(default_factory=Filter)
+    limit: Annotated[int, Field(ge=1, le=1_000), _null_is_default(100)] = 100
 
 
 class UpdateMemory(BaseModel):
@@ -331,7 +368,14 @@ class _Scored(BaseModel):
     explanation: Explanation | None = Field(description="If the request says `explain`")
 
 
-class Hit(_Scored):
+class _Beside(BaseModel):
+    retrieval: Literal["neighborhood"] | None = Field(
+        default=None, description="Of what is there for its neighbour's sake"
+    )
+    context_of: str | None = Field(default=None, description="The id of that neighbour")
+
+
+class Hit(_Scored, _Beside):
     """A recalled memory, nested; all four scores that clients look for are the same one."""
 
     memory: MemoryOut
@@ -349,14 +393,40 @@ class Hit(_Scored):
             **_scores(ranked, explain=explain),
         )
 
+    @classmethod
+    def beside(cls, memory: Memory, ranked: Ranked) -> "Hit":
+        return cls(
+            memory=MemoryOut.of(memory),
+            rank_score=ranked.score,
+            smart_score=ranked.score,
+            weighted_score=ranked.score,
+            **_neighbour_of(ranked),
+        )
 
-class Result(MemoryOut, _Scored):
+
+class Result(MemoryOut, _Scored, _Beside):
     """A recalled memory, flat."""
 
     @classmethod
-    def of_ranked(cls, ranked: Ranked, *, explain: bool) -> "Result":
+    def of(cls, ranked: Ranked, *, explain: bool) -> "Result":  # type: ignore[override]
         memory = MemoryOut.of(ranked.memory).model_dump()
         return cls(**memory, **_scores(ranked, explain=explain))
+
+    @classmethod
+    def beside(cls, memory: Memory, ranked: Ranked) -> "Result":
+        return cls(**MemoryOut.of(memory).model_dump(), **_neighbour_of(ranked))
+
+
+def _neighbour_of(ranked: Ranked) -> dict[str, Any]:
+    """A neighbour has no scores of its own: it takes its place by its hit's."""
+    return {
+        "score": ranked.score,
+        "vector_score": None,
+        "text_score": None,
+        "explanation": None,
+        "retrieval": "neighborhood",
+        "context_of": ranked.memory.id,
+    }
 
 
 def _scores(ranked: Ranked, *, explain: bool) -> dict[str, Any]:
@@ -382,11 +452,19 @@ class ResolvedTimeOut(BaseModel):
         return cls(**asdict(resolved))
 
 
+class SessionSummary(BaseModel):
+    session_id: str
+    summary: str
+    started_at: int
+    ended_at: int | None
+
+
 class _RecallAnswer(BaseModel):
     total_found: int
     resolved_time: ResolvedTimeOut | None = Field(
         description="Memories of that time rank higher; null if the question names none"
     )
+    summaries: list[SessionSummary] | None = Field(description="If asked for")
     query_embedding_time_ms: int
     search_time_ms: int
     warnings: list[str] = []
@@ -396,12 +474,14 @@ class Hits(_RecallAnswer):
     """To a request that says `agent_id`."""
 
     memories: list[Hit]
+    context_memories: list[Hit] | None = Field(description="If asked for separately")
 
 
 class Results(_RecallAnswer):
     """To a request that says `namespace`."""
 
     results: list[Result]
+    context_memories: list[Result] | None = Field(description="If asked for separately")
 
 
 class ContextBlockOut(BaseModel):
@@ -417,6 +497,25 @@ class ContextBlockOut(BaseModel):
 class MemoryPage(BaseModel):
     memories: list[MemoryOut | MemoryPreview]
     total: int
+
+
+class FilteredMemories(BaseModel):
+    """Newest first, without a question."""
+
+    memories: list[MemoryOut]
+    total: int = Field(description="In the namespace")
+    filtered: int = Field(description="That fit the filter")
+    truncated: bool = Field(description="Whether more fit than were asked for")
+    warnings: list[str] = []
+
+
+class WakeUp(BaseModel):
+    """What to know at a start, by importance and age alone."""
+
+    namespace: str
+    agent_id: str = Field(description="The same as `namespace`")
+    memories: list[MemoryOut]
+    total_available: int
 
 
 class Forgotten(BaseModel):
