@@ -58,7 +58,17 @@ DEFAULT_VECTOR_WEIGHT = Weights().vector
 FULL_LIST = 100  # the best of a search that are looked at; more gave no gain in evidence recall
 _OVERLAP = 0.4  # of the shorter note's words, to be about the same thing
 _REVIEWED = 30  # how many of the best are looked through for outdated ones
-_TIME_WORD = re.compile(
+_TIME_WORDS = frozenset(
+    "yesterday today tomorrow tonight last next ago week weekend month year morning evening"
+    " recently since monday tuesday wednesday thursday friday saturday sunday january february"
+    " march april may june july august september october november december".split()
+)
+_NUMBER_WORDS = frozenset(
+    "one two three four five six seven eight nine ten twice once couple several few".split()
+)
+_YEAR = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
+_DIGIT = re.compile(r"\d")
+_WORD = re.compile(
     r"\b(?:yesterday|today|tomorrow|tonight|last|next|ago|week|weekend|month|year|morning|evening"
     r"|recently|since|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may"
     r"|june|july|august|september|october|november|december|\d{4})\b",
@@ -68,6 +78,8 @@ _NUMBER = re.compile(
     r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|twice|once|couple|several|few)\b",
     re.I,
 )
+_YEAR = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
+_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[a-z0-9]+")
 _COMMON = frozenset(
     "a an and are as at be been by for from had has have i in is it not of on our that the this to"
@@ -193,11 +205,23 @@ def _of_itself(
         parts["asked_session"] = weights.asked_session
     if content.rstrip().endswith("?"):
         parts["question"] = -weights.question
-    if question.asks_when and _TIME_WORD.search(content):
+    if question.asks_when and _tells_time(content):
         parts["when"] = weights.when
-    if question.asks_how_many and _NUMBER.search(content):
+    if question.asks_how_many and _tells_number(content):
         parts["count"] = weights.count
     return parts
+
+
+def _tells_time(content: str) -> bool:
+    if ("19" in content or "20" in content) and _YEAR.search(content):
+        return True
+    return not _TIME_WORDS.isdisjoint(_WORD.findall(content.lower()))
+
+
+def _tells_number(content: str) -> bool:
+    return bool(_DIGIT.search(content)) or not _NUMBER_WORDS.isdisjoint(
+        _WORD.findall(content.lower())
+    )
 
 
 def _by_search(candidates: Iterable[Candidate]) -> tuple[dict[str, float], dict[str, float]]:
