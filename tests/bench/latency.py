@@ -1,34 +1,62 @@
-"""Recall and store over HTTP: 10,000 memories in 100 namespaces, one client and eight.
+"""What the service costs in time, beside the bounds that the project sets itself.
+
+Over HTTP, with one client and eight: recall and store at 10,000 memories in 100 namespaces, plain
+hybrid search beside recall, and recall in the same namespaces once 90,000 memories lie in 900
+others. In this process: re-scoring alone. In a fresh one: the import of a function without
+memories.
 
 The parts come from the answers' Server-Timing; "rest" is what the client waited beyond them:
 HTTP, the gateway's adapter, routing, validation, ranking and serialization. `--url` and `--key`
-take a service that runs; without them one is started with an engine of its own.
+take a service that runs; without them one is started with an engine of its own. Takes about
+six minutes on two cores.
 """
 
 import argparse
+import os
+import random
 import re
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import httpx
+import numpy as np
 
+from cross_session.adapters import memory_index
+from cross_session.adapters.index_schema import ALIAS
+from cross_session.domain.question import read
+from cross_session.domain.ranking import FULL_LIST, Candidate, rank
 from tests.bench.report import percentiles, table
 from tests.bench.texts import note, question
+from tests.builders import memory
 from tests.e2e.service import LocalService, Service
 from tests.ports import free_ports
 
 NAMESPACES = 100
 PER_NAMESPACE = 100
+OTHERS = 900
+BULK = 1_000
+TENANT = "default"  # the local key's
 REQUESTS = {1: 400, 8: 1_600}
 WARM_UP = 50
+RANKINGS = 500
+IMPORTS = 5
 PARTS = ("embedding", "engine", "dynamodb")
+HEAVY = ("onnxruntime", "opensearchpy")
+FIGURES = ("p50", "p95", "p99", *PARTS, "rest")
+
+BESIDE_PLAIN = 1.25
+BESIDE_FEWER = 1.3
+RANKING_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,30 +75,38 @@ Request = Callable[[httpx.Client, int], httpx.Response]
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--url")
     arguments.add_argument("--key")
     chosen = arguments.parse_args()
     if chosen.url:
-        measure(Service(chosen.url, chosen.key))
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
-        service = LocalService.start(Path(state), port=free_ports(3), engine=None)
-        try:
-            measure(service)
-        finally:
-            service.stop()
+        measure(Service(chosen.url, chosen.key), engine=None)
+    else:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
+            service = LocalService.start(Path(state), port=free_ports(3), engine=None)
+            try:
+                measure(service, engine=f"http://127.0.0.1:{service.port + 2}")
+            finally:
+                service.stop()
+    _measure_ranking()
+    _measure_import()
 
 
-def measure(service: Service) -> None:
+def measure(service: Service, *, engine: str | None) -> None:
+    """`engine` is the address of the service's OpenSearch, None where it can't be reached."""
     run = f"bench-{time.time_ns()}"
     _fill(service, run)
     sessions = _sessions(service, run)
     numbers = count(NAMESPACES * PER_NAMESPACE)
 
-    def recall(client: httpx.Client, number: int) -> httpx.Response:
+    def recall(client: httpx.Client, number: int, **options: Any) -> httpx.Response:
         body = {"query": question(number), "top_k": 10, "namespace": _namespace(run, number)}
-        return client.post("/v1/memory/recall", json=body)
+        return client.post("/v1/memory/recall", json=body | options)
+
+    def plain(client: httpx.Client, number: int) -> httpx.Response:
+        return recall(client, number, rerank=False)
 
     def store(client: httpx.Client, number: int) -> httpx.Response:
         fresh = next(numbers)
@@ -79,27 +115,44 @@ def measure(service: Service) -> None:
         body = {"content": note(fresh), "namespace": namespace, "session_id": session}
         return client.post("/v1/memory/store", json=body)
 
-    rows: list[list[str]] = []
-    medians: dict[tuple[str, int], float] = {}
-    for name, request in (("recall", recall), ("store", store)):
-        for clients, requests in REQUESTS.items():
-            timings, rate = _timed(service, request, clients=clients, requests=requests)
-            waited = [timing.waited for timing in timings]
-            medians[name, clients] = median(waited)
-            parts = [
-                f"{median(timing.parts.get(part, 0.0) for timing in timings) * 1000:.1f}"
-                for part in PARTS
-            ]
-            rest = f"{median(timing.rest for timing in timings) * 1000:.1f}"
-            rows.append(
-                [name, str(clients), *percentiles(waited, 50, 95, 99), *parts, rest, f"{rate:.0f}"]
-            )
+    timed: dict[tuple[str, int], list[Timing]] = {}
+    timed["recall", 1], timed["plain hybrid", 1] = _timed(service, recall, plain, clients=1)
+    [timed["recall", 8]] = _timed(service, recall, clients=8)
+    [timed["store", 1]] = _timed(service, store, clients=1)
+    [timed["store", 8]] = _timed(service, store, clients=8)
+    medians = {key: _median(timings) for key, timings in timed.items()}
     print(f"\n{NAMESPACES * PER_NAMESPACE:,} memories in {NAMESPACES} namespaces, over HTTP; ms")
     print("(the parts are medians of their own, so they need not add up to p50)")
-    print(table(("", "clients", "p50", "p95", "p99", *PARTS, "rest", "requests/s"), rows))
+    rows = [
+        [name, str(clients), *_figures(timings), f"{clients / _mean(timings):.0f}"]
+        for (name, clients), timings in timed.items()
+    ]
+    print(table(("", "clients", *FIGURES, "requests/s"), rows))
+    beside_plain = medians["recall", 1] / medians["plain hybrid", 1]
+    print(f"recall / plain hybrid, one client in turn: {beside_plain:.2f} (bound {BESIDE_PLAIN})")
     print(f"store / recall, one client: {medians['store', 1] / medians['recall', 1]:.2f}")
     for name in ("recall", "store"):
         print(f"{name}, 8 clients / 1: {medians[name, 8] / medians[name, 1]:.2f}")
+
+    if engine is None:
+        print("\nRecall among ten times as many memories: skipped, --url names no engine to fill")
+        return
+    _settle(engine)
+    [before] = _timed(service, recall, clients=1)
+    fewer = next(numbers)
+    more = _grow(engine, run, first=fewer)
+    _settle(engine)
+    [after] = _timed(service, recall, clients=1)
+    print(f"\nRecall in the same {NAMESPACES} namespaces, one client; ms")
+    rows = [
+        [f"{memories:,} memories in {namespaces:,}", *_figures(timings)]
+        for memories, namespaces, timings in (
+            (fewer, NAMESPACES, before),
+            (more, NAMESPACES + OTHERS, after),
+        )
+    ]
+    print(table(("", *FIGURES), rows))
+    print(f"after / before: {_median(after) / _median(before):.2f} (bound {BESIDE_FEWER})")
 
 
 def _fill(service: Service, run: str) -> None:
@@ -114,6 +167,54 @@ def _fill(service: Service, run: str) -> None:
                 print(f"filled {index + 1} of {NAMESPACES} namespaces", flush=True)
 
 
+def _grow(engine: str, run: str, *, first: int) -> int:
+    """Adds `OTHERS` namespaces, past the model: each vector lies between two of the first
+    namespaces' and a bit off. Returns how many memories there are then."""
+    os.environ["OPENSEARCH_URL"] = engine
+    now = int(time.time())
+    embedded = np.array(
+        [
+            vector
+            for index in range(3)
+            for _, vector in memory_index.with_vectors(
+                TENANT, _namespace(run, index), limit=PER_NAMESPACE, now=now
+            )
+        ]
+    )
+    chance = np.random.default_rng(0)
+    last = first + OTHERS * PER_NAMESPACE
+    for start in range(first, last, BULK):
+        one, other = embedded[chance.integers(len(embedded), size=(2, BULK))]
+        share, noise = chance.random((BULK, 1)), chance.normal(0, 0.01, one.shape)
+        mixed = share * one + (1 - share) * other + noise
+        vectors = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        memories = [
+            memory(
+                f"mem_{number:032x}",
+                tenant=TENANT,
+                namespace=f"{run}-{NAMESPACES + number % OTHERS}",
+                content=note(number),
+                event_time=now,
+                created_at=now,
+                updated_at=now,
+            )
+            for number in range(start, start + BULK)
+        ]
+        memory_index.create(memories, vectors.tolist())
+        if (start + BULK - first) % 10_000 == 0:
+            print(f"added {start + BULK - first:,} of {last - first:,} memories", flush=True)
+    return last
+
+
+def _settle(engine: str) -> None:
+    """Waits until the engine merges nothing."""
+    while True:
+        answer = httpx.get(f"{engine}/{ALIAS}/_stats/merge").raise_for_status()
+        if not answer.json()["_all"]["primaries"]["merges"]["current"]:
+            return
+        time.sleep(0.5)
+
+
 def _sessions(service: Service, run: str) -> list[str]:
     with _client(service) as client:
         answers = [
@@ -123,21 +224,23 @@ def _sessions(service: Service, run: str) -> list[str]:
     return [answer.raise_for_status().json()["session"]["id"] for answer in answers]
 
 
-def _timed(
-    service: Service, request: Request, *, clients: int, requests: int
-) -> tuple[list[Timing], float]:
-    """Each request's timing, and how many were answered a second."""
+def _timed(service: Service, *requests: Request, clients: int) -> list[list[Timing]]:
+    """The timings of each of `requests`, which are made in turn, each as often first."""
+    turns = len(requests)
 
-    def run(numbers: range) -> list[Timing]:
+    def run(numbers: range) -> list[list[Timing]]:
+        timings: list[list[Timing]] = [[] for _ in requests]
         with _client(service) as client:
-            return [_one(client, request, number) for number in numbers]
+            for number in numbers:
+                for turn in range(number, number + turns):
+                    timings[turn % turns].append(_one(client, requests[turn % turns], number))
+        return timings
 
     run(range(WARM_UP))
-    began = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        slices = [range(first, requests, clients) for first in range(clients)]
-        timings = [timing for part in pool.map(run, slices) for timing in part]
-    return timings, requests / (time.perf_counter() - began)
+        slices = [range(first, REQUESTS[clients], clients) for first in range(clients)]
+        parts = list(pool.map(run, slices))
+    return [[timing for part in parts for timing in part[index]] for index in range(turns)]
 
 
 def _one(client: httpx.Client, request: Request, number: int) -> Timing:
@@ -148,6 +251,87 @@ def _one(client: httpx.Client, request: Request, number: int) -> Timing:
     told = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["server-timing"])
     parts: dict[str, Any] = {name: float(ms) / 1000 for name, ms in told if name in PARTS}
     return Timing(waited, parts)
+
+
+def _figures(timings: Sequence[Timing]) -> list[str]:
+    parts = [[timing.parts.get(part, 0.0) for timing in timings] for part in PARTS]
+    rest = [timing.rest for timing in timings]
+    waited = percentiles([timing.waited for timing in timings], 50, 95, 99)
+    return [*waited, *(f"{median(seconds) * 1000:.1f}" for seconds in (*parts, rest))]
+
+
+def _median(timings: Sequence[Timing]) -> float:
+    return median(timing.waited for timing in timings)
+
+
+def _mean(timings: Sequence[Timing]) -> float:
+    return fmean(timing.waited for timing in timings)
+
+
+def _measure_ranking() -> None:
+    now = datetime.now(UTC)
+    candidates = _candidates(int(now.timestamp()))
+    print(f"\nRe-scoring {len(candidates)} candidates in this process, p50 (bound {RANKING_MS} ms)")
+    for text in (
+        "What did we say about the billing service and the vendor contract?",
+        "When did Ada review the billing service last week?",
+        "Who owns the billing service now?",
+    ):
+        asked = read(text, actors=["Ada"], now=now, timezone=UTC)
+        seconds = []
+        for _ in range(RANKINGS):
+            began = time.perf_counter()
+            rank(candidates, asked, corpus=100_000, now=int(now.timestamp()))
+            seconds.append(time.perf_counter() - began)
+        print(f"  {median(seconds) * 1000:.2f} ms  {text}")
+
+
+def _candidates(now: int) -> list[Candidate]:
+    """As many as a recall can have, none found by both searches; of twenty sessions, ten are
+    chats and ten keep notes."""
+    chance = random.Random(0)  # noqa: S311
+    candidates = []
+    for number in range(2 * FULL_LIST):
+        session, turn = divmod(number, 10)
+        is_turn = session % 2 == 0
+        one = memory(
+            f"mem_{number:032x}",
+            content=note(number),
+            session_id=f"session-{session}",
+            metadata={"actor": "Ada"} if is_turn else {"type": "decision"},
+            preceding=f"Ada: {note(number - 1)}" if is_turn and turn else None,
+            event_time=now - number * 3_600,
+            sequence=number,
+        )
+        bm25, cosine = chance.uniform(4, 14), chance.uniform(0.78, 0.9)
+        candidates.append(
+            Candidate(one, bm25, None) if number % 2 else Candidate(one, None, cosine)
+        )
+    return candidates
+
+
+def _measure_import() -> None:
+    program = (
+        "import sys, time; began = time.perf_counter(); import functions.sessions;"
+        " print(time.perf_counter() - began, *sys.modules)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    seconds: list[float] = []
+    with tempfile.TemporaryDirectory() as bytecode:
+        command = [sys.executable, "-X", f"pycache_prefix={bytecode}", "-c", program]
+        for _ in range(1 + IMPORTS):
+            done = subprocess.run(
+                command, env=environment, check=True, capture_output=True, text=True
+            )
+            took, *modules = done.stdout.split()
+            seconds.append(float(took))
+    first, *others = seconds
+    print(
+        f"\nImport of functions.sessions: {median(others) * 1000:.0f} ms, median of {IMPORTS}"
+        f" ({first * 1000:.0f} where Python has to compile all first)"
+    )
+    for name in HEAVY:
+        print(f"  {name}: {'LOADED' if name in modules else 'not loaded'}")
 
 
 def _namespace(run: str, number: int) -> str:
