@@ -68,18 +68,6 @@ _NUMBER_WORDS = frozenset(
 )
 _YEAR = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
 _DIGIT = re.compile(r"\d")
-_WORD = re.compile(
-    r"\b(?:yesterday|today|tomorrow|tonight|last|next|ago|week|weekend|month|year|morning|evening"
-    r"|recently|since|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|may"
-    r"|june|july|august|september|october|november|december|\d{4})\b",
-    re.I,
-)
-_NUMBER = re.compile(
-    r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|twice|once|couple|several|few)\b",
-    re.I,
-)
-_YEAR = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
-_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[a-z0-9]+")
 _COMMON = frozenset(
     "a an and are as at be been by for from had has have i in is it not of on our that the this to"
