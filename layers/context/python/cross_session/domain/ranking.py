@@ -9,7 +9,7 @@ from typing import Literal
 
 from cross_session.domain.memory import Memory
 from cross_session.domain.question import Question
-from cross_session.domain.search_text import actor_of, as_preceding, kind_of
+from cross_session.domain.search_text import as_preceding, kind_of, said_by
 
 Part = Literal[
     "bm25",
@@ -58,13 +58,20 @@ DEFAULT_VECTOR_WEIGHT = Weights().vector
 FULL_LIST = 100  # the best of a search that are looked at; more gave no gain in evidence recall
 _OVERLAP = 0.4  # of the shorter note's words, to be about the same thing
 _REVIEWED = 30  # how many of the best are looked through for outdated ones
-_TIME_WORDS = frozenset(
+
+
+def _as_written(words: str) -> frozenset[str]:
+    """The words with what may follow them in a text that is split at spaces alone."""
+    return frozenset(f"{word}{end}" for word in words.split() for end in ("", *".,;:!?)", "'s"))
+
+
+_TIME_WORDS = _as_written(
     "yesterday today tomorrow tonight last next ago week weekend month year morning evening"
     " recently since monday tuesday wednesday thursday friday saturday sunday january february"
-    " march april may june july august september october november december".split()
+    " march april may june july august september october november december"
 )
-_NUMBER_WORDS = frozenset(
-    "one two three four five six seven eight nine ten twice once couple several few".split()
+_NUMBER_WORDS = _as_written(
+    "one two three four five six seven eight nine ten twice once couple several few"
 )
 _YEAR = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
 _DIGIT = re.compile(r"\d")
@@ -159,11 +166,19 @@ def rank(
     relevance = {key: part["bm25"] + part["vector"] for key, part in parts.items()}
     sessions = _sessions(candidates, relevance, best=weights.session_best)
     neighbours = _neighbours(candidates, relevance)
+    window = question.window.bounds() if question.window else None
     for one in candidates:
         memory, part = one.memory, parts[one.memory.id]
         part["session"] = weights.session * sessions[memory.session_id or memory.id]
         part["neighbour"] = weights.neighbour * neighbours.get(memory.id, 0.0)
-        part |= _of_itself(memory, question, now=now, asked_session=asked_session, weights=weights)
+        part |= _of_itself(
+            memory,
+            question,
+            window=window,
+            now=now,
+            asked_session=asked_session,
+            weights=weights,
+        )
     ranked = _best_first(Ranked(one, parts[one.memory.id]) for one in candidates)
     if question.asks_present:
         for key in _outdated([one.memory for one in ranked[:_REVIEWED]]):
@@ -173,7 +188,13 @@ def rank(
 
 
 def _of_itself(
-    memory: Memory, question: Question, *, now: int, asked_session: str | None, weights: Weights
+    memory: Memory,
+    question: Question,
+    *,
+    window: tuple[float, float] | None,
+    now: int,
+    asked_session: str | None,
+    weights: Weights,
 ) -> dict[Part, float]:
     """The parts that depend on no other candidate."""
     content = memory.content
@@ -185,9 +206,9 @@ def _of_itself(
         "importance": weights.importance * memory.importance,
         "recency": recency * 0.5 ** (age_days / weights.half_life_days),
     }
-    if len(question.actors) == 1 and actor_of(content, memory.metadata) == question.actors[0]:
+    if len(question.actors) == 1 and said_by(question.actors[0], content, memory.metadata):
         parts["actor"] = weights.actor
-    if question.window and question.window.holds(memory.event_time):
+    if window and window[0] <= memory.event_time < window[1]:
         parts["time"] = weights.time
     if asked_session is not None and memory.session_id == asked_session:
         parts["asked_session"] = weights.asked_session
@@ -203,13 +224,11 @@ def _of_itself(
 def _tells_time(content: str) -> bool:
     if ("19" in content or "20" in content) and _YEAR.search(content):
         return True
-    return not _TIME_WORDS.isdisjoint(_WORD.findall(content.lower()))
+    return not _TIME_WORDS.isdisjoint(content.lower().split())
 
 
 def _tells_number(content: str) -> bool:
-    return bool(_DIGIT.search(content)) or not _NUMBER_WORDS.isdisjoint(
-        _WORD.findall(content.lower())
-    )
+    return bool(_DIGIT.search(content)) or not _NUMBER_WORDS.isdisjoint(content.lower().split())
 
 
 def _by_search(candidates: Iterable[Candidate]) -> tuple[dict[str, float], dict[str, float]]:

@@ -32,6 +32,14 @@ def actor_of(content: str, metadata: Mapping[str, Any]) -> str | None:
     return None if first in _NO_SPEAKERS else match["name"]
 
 
+def said_by(actor: str, content: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether `actor_of` is this one, without looking for a name."""
+    told = metadata.get("actor")
+    if isinstance(told, str) and told.strip():
+        return told.strip() == actor
+    return content.startswith(f"{actor}: ")
+
+
 def kind_of(metadata: Mapping[str, Any]) -> str | None:
     """What a note is, as its writer says: `metadata.type`, "decision" or "status". A turn of
     a chat has none."""

@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from itertools import zip_longest
+from math import inf
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -51,10 +52,10 @@ class TimeRange:
     start: datetime | None
     end: datetime | None
 
-    def holds(self, unix_seconds: int) -> bool:
-        return (self.start is None or unix_seconds >= self.start.timestamp()) and (
-            self.end is None or unix_seconds < self.end.timestamp()
-        )
+    def bounds(self) -> tuple[float, float]:
+        """[start, end) in Unix seconds; an open end is infinite."""
+        start = -inf if self.start is None else self.start.timestamp()
+        return start, inf if self.end is None else self.end.timestamp()
 
 
 @dataclass(frozen=True, slots=True)
