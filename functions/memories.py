@@ -119,10 +119,9 @@ def _recall(body: Recall) -> Hits | Results:
         now=_moment(body.now),
         timezone=_zone(body.timezone),
     )
-    resolved = found.resolved_time
     common: dict[str, Any] = {
         "total_found": len(found.ranked),
-        "resolved_time": ResolvedTimeOut.of(resolved) if resolved else None,
+        "resolved_time": ResolvedTimeOut.of(found.resolved_time),
         "summaries": _summaries(tenant, found) if body.include_summaries else None,
         "warnings": body.warnings(),
     }
@@ -205,12 +204,11 @@ def context(body: Context) -> ContextBlockOut:
         count_tokens=embedder().tokens,
         timezone=timezone,
     )
-    resolved = found.resolved_time
     return ContextBlockOut(
         block=block.text,
         tokens=block.tokens,
         memories=[MemoryOut.of(memory) for memory in block.memories],
-        resolved_time=ResolvedTimeOut.of(resolved) if resolved else None,
+        resolved_time=ResolvedTimeOut.of(found.resolved_time),
         warnings=body.warnings(),
     )
 

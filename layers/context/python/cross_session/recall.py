@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from time import time
 from typing import Literal
 
 from cross_session.adapters import memory_index, namespace_table, session_table
@@ -46,7 +47,7 @@ def beside(tenant: str, namespace: str, ranked: Sequence[Ranked]) -> dict[str, l
     What was recalled itself, or stands beside a better one already, is left out.
     """
     memories = [one.memory for one in ranked]
-    now = int(datetime.now(UTC).timestamp())
+    now = int(time())
     told = {memory.id for memory in memories}
     around: dict[str, list[Memory]] = {}
     for id, found in memory_index.neighbours(tenant, namespace, memories, now=now).items():
@@ -81,29 +82,27 @@ def recall(
     alone decide; a search that has no weight is not made. `now` and `timezone` are the
     caller's: "yesterday" is a day of theirs.
     """
-    asked_at = now or datetime.now(UTC)
-    question = read(
-        query,
-        actors=namespace_table.actors(tenant, namespace),
-        now=asked_at,
-        timezone=timezone,
-    )
     weight = {"vector": 1.0, "bm25": 0.0}.get(
         routing, DEFAULT_VECTOR_WEIGHT if vector_weight is None else vector_weight
     )
-    reranked = rerank and vector_weight is None and routing == "hybrid"
-    asked = question.nameless if reranked else query
-    found = memory_index.candidates(
-        tenant,
-        namespace,
-        text=query if weight < 1 else None,
-        context_weight=_WEIGHTS.context,
-        vector=embedder().query(asked) if weight > 0 else None,
-        selection=selection,
-        now=int(datetime.now(UTC).timestamp()),
-    )
-    if not reranked:
-        return Recalled(fuse(found.candidates, vector_weight=weight)[:limit], None)
+
+    def find(meaning: str) -> memory_index.Found:
+        return memory_index.candidates(
+            tenant,
+            namespace,
+            text=query if weight < 1 else None,
+            context_weight=_WEIGHTS.context,
+            vector=embedder().query(meaning) if weight > 0 else None,
+            selection=selection,
+            now=int(time()),
+        )
+
+    if not rerank or vector_weight is not None or routing != "hybrid":
+        return Recalled(fuse(find(query).candidates, vector_weight=weight)[:limit], None)
+    asked_at = now or datetime.now(UTC)
+    actors = namespace_table.actors(tenant, namespace)
+    question = read(query, actors=actors, now=asked_at, timezone=timezone)
+    found = find(question.nameless)
     session = _session(tenant, namespace, question.session, now=int(asked_at.timestamp()))
     ranked = rank(
         found.candidates,

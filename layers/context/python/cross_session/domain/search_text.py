@@ -22,9 +22,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def actor_of(content: str, metadata: Mapping[str, Any]) -> str | None:
     """Who said it: `metadata.actor`, else a name and a colon that the content begins with."""
-    actor = metadata.get("actor")
-    if isinstance(actor, str) and actor.strip():
-        return actor.strip()
+    if named := _named_actor(metadata):
+        return named
     match = _SPEAKER.match(content)
     if match is None or len(match["name"]) > _LONGEST_NAME:
         return None
@@ -34,10 +33,13 @@ def actor_of(content: str, metadata: Mapping[str, Any]) -> str | None:
 
 def said_by(actor: str, content: str, metadata: Mapping[str, Any]) -> bool:
     """Whether `actor_of` is this one, without looking for a name."""
-    told = metadata.get("actor")
-    if isinstance(told, str) and told.strip():
-        return told.strip() == actor
-    return content.startswith(f"{actor}: ")
+    named = _named_actor(metadata)
+    return named == actor if named else content.startswith(f"{actor}: ")
+
+
+def _named_actor(metadata: Mapping[str, Any]) -> str | None:
+    actor = metadata.get("actor")
+    return actor.strip() or None if isinstance(actor, str) else None
 
 
 def kind_of(metadata: Mapping[str, Any]) -> str | None:

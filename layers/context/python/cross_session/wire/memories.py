@@ -448,8 +448,8 @@ class ResolvedTimeOut(BaseModel):
     session_id: str | None
 
     @classmethod
-    def of(cls, resolved: ResolvedTime) -> "ResolvedTimeOut":
-        return cls(**asdict(resolved))
+    def of(cls, resolved: ResolvedTime | None) -> "ResolvedTimeOut | None":
+        return cls(**asdict(resolved)) if resolved else None
 
 
 class SessionSummary(BaseModel):
