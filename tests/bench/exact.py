@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 
 from cross_session.adapters import memory_index
-from cross_session.adapters.embeddings import DIMENSIONS, Embedder
-from cross_session.adapters.index_schema import MAPPING
+from cross_session.adapters.embeddings import Embedder
+from cross_session.adapters.index_schema import DIMENSIONS, MAPPING
 from cross_session.domain.selection import Selection
 from infra.local.opensearch import OpenSearchNode
 from infra.model import ensure_model

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from cross_session import recall as recalling
 from cross_session.adapters import memory_index, session_table
-from cross_session.adapters.embeddings import DIMENSIONS
+from cross_session.adapters.index_schema import DIMENSIONS
 from cross_session.domain.memory import Memory
 from cross_session.domain.ranking import Ranked
 from cross_session.domain.selection import Selection

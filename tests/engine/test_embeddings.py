@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cross_session.adapters.embeddings import DIMENSIONS, MAX_TOKENS, Embedder, embedder
+from cross_session.adapters.embeddings import MAX_TOKENS, Embedder, embedder
+from cross_session.adapters.index_schema import DIMENSIONS
 
 MIXED_LENGTHS = [
     "short",

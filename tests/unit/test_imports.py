@@ -30,6 +30,10 @@ def test_a_function_without_memories_loads_neither_the_model_nor_the_engines_cli
     assert not HEAVY & loaded_by(module)
 
 
+def test_expiring_memories_loads_no_model() -> None:
+    assert not {"numpy", "onnxruntime", "tokenizers"} & loaded_by("functions.expire")
+
+
 def test_the_authorizer_loads_no_web_framework() -> None:
     assert not any(
         name.startswith("aws_lambda_powertools") for name in loaded_by("functions.authorizer")

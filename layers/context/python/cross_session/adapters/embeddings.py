@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 from cross_session.settings import embedding_settings
 from cross_session.timing import timed
 
-DIMENSIONS = 384
 MAX_TOKENS = 512
 
 
@@ -30,7 +29,7 @@ class Embedder:
         )
 
     def query(self, text: str) -> list[float]:
-        """The unit vector of a question, `DIMENSIONS` long."""
+        """The unit vector of a question, `index_schema.DIMENSIONS` long."""
         with timed("embedding"):
             return self._embed(f"query: {text}")
 

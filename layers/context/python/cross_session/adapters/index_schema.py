@@ -1,7 +1,6 @@
 """The shape of the memory index: its fields, and how their text is read."""
 
-from cross_session.adapters.embeddings import DIMENSIONS
-
+DIMENSIONS = 384  # of e5-small-v2's vectors
 ALIAS = "memories"
 INDEX = "memories-v1"
 QUESTION_WORDS = (
