@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 
-.PHONY: help serve key test check bench bench-recall openapi lock clean
+.PHONY: help serve key test check bench bench-recall layers openapi lock clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ bench: $(INSTALLED) ## latency of recall and store over HTTP, with its parts
 bench-recall: $(INSTALLED) ## how much is recalled of what questions need (DATA=… for LoCoMo, ARGS="--plot recall.png")
 	$(PYTHON) -m tests.bench.recall $(or $(DATA),tests/bench/notes.json) $(ARGS)
 
+layers: $(INSTALLED) ## what Lambda unpacks, into .local/build (ARGS="arm64" or "x86_64" for one)
+	$(PYTHON) -m infra.build $(ARGS)
+
 openapi: $(INSTALLED) ## functions/openapi.json from the code
 	$(PYTHON) -m infra.local.openapi
 
@@ -40,7 +43,7 @@ lock: $(INSTALLED) ## requirements.lock from pyproject.toml
 		pyproject.toml --output-file requirements.lock
 
 clean: ## what was built and installed; .local/state stays
-	rm -rf $(VENV) .local/opensearch-* layers/model .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .local/opensearch-* .local/build .local/emulator* layers/model .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV), once" >&2
