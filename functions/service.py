@@ -18,6 +18,7 @@ from cross_session.errors import FeatureDisabledError, MethodNotAllowedError, Ro
 from cross_session.http_api import Api, problem_of
 
 OPENAPI = Path(__file__).with_name("openapi.json")
+PREFLIGHT = "OPTIONS /{proxy+}"
 
 # What the protocol's public clients can call and this service does not have, by path.
 NOT_BUILT = (
@@ -87,6 +88,8 @@ def no_route(_error: NotFoundError) -> Response[str]:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    if event["routeKey"] == PREFLIGHT:
+        return {"statusCode": 204}  # the gateway adds what the browser asked for
     public = event["routeKey"] != "$default"
     return app.answer(event, context, public=public)
 

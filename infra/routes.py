@@ -1,6 +1,12 @@
-"""What answers what. The API stack and the local server both read it here."""
+"""What answers what, and what it may reach. The stacks and the local server both read it here.
 
+A new function is a module in `functions`, an entry in FUNCTIONS, and whatever starts it: routes,
+a schedule, a queue. One that nothing starts is there to be invoked on demand.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 AUTHORIZER = "authorizer"
 AUTHORIZER_CACHE_SECONDS = 60
@@ -22,6 +28,69 @@ class Schedule:
     function: str
     every_seconds: int
 
+
+@dataclass(frozen=True)
+class Queue:
+    """Messages to `consumer`; one that it could not take `max_receives` times is a dead letter.
+
+    A message that was received comes again after `visibility_seconds`, which Lambda wants to be
+    six times its consumer's timeout.
+
+    At most `max_concurrency` environments take from it at a time, so that a backlog leaves the
+    engine room for people who wait.
+    """
+
+    name: str
+    consumer: str
+    fifo: bool = False
+    batch_size: int = 10
+    visibility_seconds: int = 180
+    max_receives: int = 5
+    max_concurrency: int = 10
+
+    @property
+    def url_variable(self) -> str:
+        """The environment variable that tells functions where it is."""
+        return f"{self.name.upper()}_QUEUE_URL"
+
+    @property
+    def dead_letters_url_variable(self) -> str:
+        return f"{self.name.upper()}_DEAD_LETTER_QUEUE_URL"
+
+
+@dataclass(frozen=True)
+class Function:
+    """What a module in `functions` may reach; all else is denied to it.
+
+    `engine`: "documents" reads and writes memories and creates their index, "indices" may do all
+    that the engine can. `model` gives it the embedding model. `redrives` names the queues whose
+    dead letters it may send again. A Lambda function gets CPU by its memory: 1,769 MB is one core.
+    """
+
+    table: Literal["read", "write"] | None = None
+    engine: Literal["documents", "indices"] | None = None
+    model: bool = False
+    sends_to: tuple[str, ...] = ()
+    redrives: tuple[str, ...] = ()
+    memory_mb: int = 512
+    timeout_seconds: int = 30  # also the most that an HTTP API waits
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
+    "expire": Function(table="write", engine="documents", timeout_seconds=300),
+    "memories": Function(
+        table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
+    ),
+    "service": Function(),
+    "sessions": Function(table="write", sends_to=("ended_sessions",)),
+}
+
+QUEUES = (
+    # put off up to 15 minutes each time, 100 times are a day without the engine
+    Queue("spill", consumer="index_memories", fifo=True, max_receives=100),
+    Queue("ended_sessions", consumer="consolidate"),
+)
 
 ROUTES = (
     Route("POST", "/v1/sessions/start", "sessions"),
@@ -49,5 +118,8 @@ ROUTES = (
     Route("GET", "/openapi.json", "service", public=True),
     Route("GET", "/docs", "service", public=True),
 )
+
+# A browser asks before it sends; without a route of its own $default would want a credential.
+PREFLIGHT = Route("OPTIONS", "/{proxy+}", DEFAULT_FUNCTION, public=True)
 
 SCHEDULES = (Schedule("expire", every_seconds=60),)

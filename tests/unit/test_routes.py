@@ -2,16 +2,18 @@
 
 import importlib
 import json
+import pkgutil
 import re
 from typing import Any
 
 import pytest
 
+import functions
 from cross_session.domain.access import Scope
 from cross_session.http_api import Api
 from functions import memories, service, sessions
 from infra.local.openapi import description
-from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, ROUTES, SCHEDULES, Route
+from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, FUNCTIONS, ROUTES, SCHEDULES, Route
 from tests.unit.conftest import answer_of, caller, request
 
 APPS: dict[str, Api] = {"memories": memories.app, "service": service.app, "sessions": sessions.app}
@@ -121,16 +123,21 @@ def test_a_route_that_writes_needs_more_than_a_reading_key(route: Route) -> None
     assert (answer.status, answer.code) == (403, "INSUFFICIENT_SCOPE")
 
 
-@pytest.mark.parametrize(
-    "function",
-    sorted(
-        {AUTHORIZER, DEFAULT_FUNCTION}
-        | {route.function for route in ROUTES}
-        | {schedule.function for schedule in SCHEDULES}
-    ),
-)
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_function_that_is_named_is_there(function: str) -> None:
     assert callable(importlib.import_module(f"functions.{function}").handler)
+
+
+def test_every_function_that_is_there_says_what_it_may_reach() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(functions.__path__)}
+
+    assert modules == FUNCTIONS.keys()
+
+
+def test_whatever_starts_a_function_names_one_that_there_is() -> None:
+    started = {AUTHORIZER, DEFAULT_FUNCTION} | {entry.function for entry in (*ROUTES, *SCHEDULES)}
+
+    assert started <= FUNCTIONS.keys()
 
 
 def test_every_operation_says_that_it_may_answer_a_problem() -> None:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import __version__
 from functions import service
@@ -166,3 +167,11 @@ def test_a_problem_is_described_as_it_is_sent() -> None:
     sent = astray("GET", "/v2").body
 
     assert set(problem["required"]) <= set(sent) <= set(problem["properties"])
+
+
+def test_a_browser_that_asks_before_it_sends_needs_no_key() -> None:
+    event = request("OPTIONS", "/v1/memory/recall", who=None, route_key="OPTIONS /{proxy+}")
+
+    answer = service.handler(event, LambdaContext())
+
+    assert answer == {"statusCode": 204}
