@@ -10,7 +10,7 @@ CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/li
 	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
 OF_STAGE = -c stage=$(STAGE) $(ARGS)
 
-.PHONY: help serve key test check bench bench-recall layers openapi lock synth diff deploy destroy clean
+.PHONY: help serve key test check bench bench-recall layers openapi lock synth diff bootstrap deploy url destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,11 +46,17 @@ synth: $(INSTALLED) ## CloudFormation templates in cdk.out, without an account (
 	@$(CDK) synth --quiet $(OF_STAGE)
 
 diff: $(INSTALLED) ## what a deployment would change (STAGE=…)
-	@$(CDK) diff $(OF_STAGE)
+	@$(CDK) diff --fail $(OF_STAGE)
+
+bootstrap: $(INSTALLED) ## once an account and region, before the first deployment (STAGE=…)
+	@$(CDK) bootstrap $(OF_STAGE)
 
 deploy: $(INSTALLED) ## all stacks into your account; outputs in .local/outputs-STAGE.json (STAGE=…)
 	@mkdir -p .local
-	@$(CDK) deploy --all --outputs-file .local/outputs-$(STAGE).json $(OF_STAGE)
+	@$(CDK) deploy --all --require-approval never --outputs-file .local/outputs-$(STAGE).json $(OF_STAGE)
+
+url: $(INSTALLED) ## where a deployed stage answers (STAGE=…)
+	@$(PYTHON) -m infra.outputs $(STAGE) ApiUrl
 
 destroy: $(INSTALLED) ## removes the stacks; prod's data stay (STAGE=…)
 	@$(CDK) destroy --all $(OF_STAGE)
@@ -61,7 +67,7 @@ lock: $(INSTALLED) ## requirements.lock from pyproject.toml
 		pyproject.toml --output-file requirements.lock
 
 clean: ## what was built and installed; .local/state stays
-	rm -rf $(VENV) cdk.out .local/opensearch-* .local/build .local/emulator* layers/model .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) cdk.out .local/opensearch-* .local/build .local/emulator* .local/ministack-* layers/model .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV), once" >&2

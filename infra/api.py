@@ -301,7 +301,9 @@ class Api(cdk.Stack):
             destination_arn=access_log.log_group_arn, format=self.to_json_string(ACCESS_LOG)
         )
         self.url = (
-            f"https://{self._context.domain_name}" if self._context.domain_name else stage.url
+            f"https://{self._context.domain_name}"
+            if self._context.domain_name
+            else api.api_endpoint
         )
         return api
 

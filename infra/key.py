@@ -1,4 +1,7 @@
-"""Makes an API key: `python -m infra.key --name phone --scope write --namespaces 'user-*'`."""
+"""Makes an API key: `python -m infra.key --name phone --scope write --namespaces 'user-*'`.
+
+For the local service on PORT, or for the deployed STAGE with the caller's AWS credentials.
+"""
 
 import argparse
 import os
@@ -12,6 +15,7 @@ from cross_session.domain.access import NAMESPACE_GRANT, Scope
 from cross_session.domain.api_key import ApiKey, new_secret
 from cross_session.errors import TableUnavailableError
 from infra.local import aws
+from infra.outputs import NotDeployedError, output
 
 TENANT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 
@@ -54,8 +58,14 @@ def main() -> None:
     if not TENANT.match(chosen.tenant):
         arguments.error("--tenant: letters, digits, _ and -, at most 64")
     days = chosen.expires_in_days
+    stage = os.environ.get("STAGE")
     port = int(os.environ.get("PORT", "3300"))
-    os.environ.update(aws.environment(port + 1))
+    try:
+        os.environ |= (
+            {"TABLE_NAME": output(stage, "TableName")} if stage else aws.environment(port + 1)
+        )
+    except NotDeployedError as error:
+        sys.exit(str(error))
     try:
         secret = make_key(
             name=chosen.name,
@@ -64,7 +74,9 @@ def main() -> None:
             tenant=chosen.tenant,
             expires_at=None if days is None else int(time()) + days * 86_400,
         )
-    except TableUnavailableError:
+    except TableUnavailableError as error:
+        if stage:
+            sys.exit(f"stage {stage}: {error}")
         sys.exit(f"no service on port {port}: start it with `make serve`, or set PORT")
     print(secret)
 

@@ -177,10 +177,8 @@ def test_a_key_that_was_never_issued_is_refused(
 def test_a_request_without_a_key_is_refused(
     connect: Callable[[str | None], DakeraClient], namespace: str
 ) -> None:
-    with pytest.raises(AuthenticationError) as refusal:
+    with pytest.raises(AuthenticationError):
         connect(None).recall(namespace, "anything")
-
-    assert refusal.value.code is ErrorCode.AUTHENTICATION_REQUIRED
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,10 @@ import pytest
 from tests.e2e.service import ROOT, START_SECONDS
 from tests.ports import free_ports
 
-README = (ROOT / "README.md").read_text()
+# what is typed into an AWS account is tried in tests/deploy
+README = re.sub(
+    r"\n## Deploy and operate\n.*?(?=\n## )", "", (ROOT / "README.md").read_text(), flags=re.DOTALL
+)
 BASH = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DATABASE = "Decided to use PostgreSQL instead of MongoDB for the project"
