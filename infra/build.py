@@ -124,7 +124,7 @@ class _Zip:
         for to, folder in self.folders.items():
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(folder, root / to, ignore=ignore, dirs_exist_ok=True)
-        _compile(root, self.unpacked_at, progress)
+        add_bytecode(root, unpacked_at=self.unpacked_at, progress=progress)
 
 
 def put_in_place(home: Path, *, made_of: str, fill: Callable[[Path], None]) -> None:
@@ -196,7 +196,7 @@ def _install(packages: tuple[str, ...], platform: str, target: Path) -> None:
                 path.unlink(missing_ok=True)  # with a folder of an earlier match
 
 
-def _compile(root: Path, unpacked_at: str, progress: Callable[[str], None]) -> None:
+def add_bytecode(root: Path, *, unpacked_at: str, progress: Callable[[str], None]) -> None:
     """Adds bytecode that Lambda takes without a look at the source, where else each cold start
     would compile: the zip's folder can't be written to."""
     python = runtime_python()
