@@ -9,8 +9,11 @@ import json
 from time import time
 from typing import Any
 
-from cross_session.adapters import key_table
+from cross_session.adapters import key_table, table
+from cross_session.cold_start import load_at_init
 from cross_session.domain.api_key import PREFIX
+
+load_at_init(table.connect)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

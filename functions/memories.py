@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import memory_index, session_table
+from cross_session.adapters import memory_index, session_table, table
 from cross_session.adapters.embeddings import embedder
+from cross_session.cold_start import load_at_init
 from cross_session.consolidate import DEFAULT_THRESHOLD, consolidate
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.context_block import context_block
@@ -56,6 +57,7 @@ from cross_session.wire.memories import (
 )
 
 app = Api()
+load_at_init(table.connect, embedder)
 
 CONTEXT_CANDIDATES = 50  # 800 tokens hold about twenty memories of one sentence
 

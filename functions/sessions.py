@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import session_table
+from cross_session.adapters import session_table, table
+from cross_session.cold_start import load_at_init
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.session import DEFAULT_IDLE_TIMEOUT_SECS, Session
 from cross_session.errors import NotFoundError
@@ -26,6 +27,7 @@ from cross_session.wire.sessions import (
 )
 
 app = Api()
+load_at_init(table.connect)
 
 SessionId = Annotated[str, Path(pattern=SESSION_ID_PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=500)]

@@ -72,6 +72,17 @@ def test_service_answers(start: Start, path: str) -> None:
     assert start("service").invoke(request("GET", path, who=None))["statusCode"] == 200
 
 
+def test_the_model_is_loaded_before_the_first_request(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    nowhere = {**environment, "MODEL_DIR": str(tmp_path)}
+
+    with started("memories", nowhere, folder=tmp_path) as memories:
+        answer = memories.invoke(request("GET", "/nowhere", who=caller()))
+
+    assert isinstance(answer, Failed)
+
+
 def test_a_layer_without_pydantic_is_noticed(environment: dict[str, str], tmp_path: Path) -> None:
     whole = zips_of("service")
     lacking = tmp_path / "dependencies"

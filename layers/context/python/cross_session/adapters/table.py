@@ -44,6 +44,11 @@ def _table() -> "Table":
     return boto3.resource("dynamodb", config=config).Table(table_settings().name)
 
 
+def connect() -> None:
+    """Makes the client, which takes 60 ms, rather than leave it to the first call."""
+    _table()
+
+
 @contextmanager
 def dynamodb() -> Iterator["Table"]:
     """The table, its time counted.
