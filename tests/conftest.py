@@ -21,7 +21,7 @@ from tests.ports import free_ports
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real OpenSearch with the index made and the model in place."""
+    """The URL of a real OpenSearch, with the model in place."""
     os.environ["MODEL_DIR"] = str(ensure_model(print))
     running = os.environ.get("OPENSEARCH_URL")
     node = None
@@ -29,9 +29,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         data: Path = tmp_path_factory.mktemp("opensearch")
         node = OpenSearchNode.start(data, port=free_ports(1), progress=print)
         os.environ["OPENSEARCH_URL"] = node.url
-    from cross_session.adapters import memory_index
-
-    memory_index.create_index()
     yield os.environ["OPENSEARCH_URL"]
     if node is not None:
         node.stop()

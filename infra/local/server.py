@@ -19,7 +19,6 @@ from typing import NoReturn
 
 import uvicorn
 
-from cross_session.adapters import memory_index
 from cross_session.domain.access import Scope
 from infra.key import make_key
 from infra.local import aws
@@ -59,7 +58,6 @@ def serve() -> None:
             "POWERTOOLS_LOG_LEVEL": os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING"),
         }
         os.environ.update(variables)
-        memory_index.create_index()
         key = _kept_key(state / "key")
         count = int(os.environ.get("ENVIRONMENTS", os.cpu_count() or 2))
         environments = Environments(count, variables)

@@ -1,13 +1,20 @@
-"""The index as it was made: strict, routed, behind its alias."""
+"""The index: made at its first use, strict, routed, behind its alias."""
 
 import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import time
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError as EngineNotFoundError
 from opensearchpy.exceptions import RequestError
 
-from cross_session.adapters import memory_index
+from cross_session.adapters import index_schema, memory_index
+from cross_session.domain.selection import Selection
+from cross_session.errors import NotFoundError
+from cross_session.forget import forget, forget_expired
 from tests.engine.owner import Owner, at_once
 
 
@@ -40,6 +47,75 @@ def test_a_vector_of_another_length_is_refused(owner: Owner, opensearch: OpenSea
         opensearch.index(index="memories", body=body, params={"routing": "x"})
 
 
+@pytest.fixture
+def no_index(opensearch: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An alias that nobody has used yet, which the service takes for its own.
+
+    The engine makes missing indexes by itself meanwhile, as it does unless it is told not to.
+    """
+    alias = f"unused-{uuid.uuid4().hex[:12]}"
+    monkeypatch.setattr(index_schema, "ALIAS", alias)
+    monkeypatch.setattr(memory_index, "ALIAS", alias)
+    guessing = "action.auto_create_index"
+    opensearch.cluster.put_settings(body={"transient": {guessing: "true"}})
+    yield alias
+    opensearch.cluster.put_settings(body={"transient": {guessing: None}})
+    for name in indexes(opensearch, alias):
+        opensearch.indices.delete(index=name)
+
+
+def indexes(opensearch: OpenSearch, alias: str) -> list[str]:
+    return list(opensearch.indices.get(index=f"{alias}*"))
+
+
+def test_the_first_store_makes_the_index_behind_its_alias(
+    no_index: str, owner: Owner, opensearch: OpenSearch
+) -> None:
+    [memory] = owner.remember("The first of all")
+
+    assert owner.listed() == [memory]
+    assert owner.recall("first") == ["The first of all"]
+    [(name, made)] = opensearch.indices.get(index=no_index).items()
+    assert name == f"{no_index}-v{index_schema.VERSION}-000001"
+    assert made["aliases"] == {no_index: {"is_write_index": True}}
+    assert made["mappings"]["dynamic"] == "strict"
+    assert indexes(opensearch, no_index) == [name]
+
+
+READS: dict[str, tuple[Callable[[Owner], object], object]] = {
+    "recall": (lambda owner: owner.recall("anything"), []),
+    "list": (lambda owner: owner.contents(), []),
+    "count": (lambda owner: _statistics(owner).total, 0),
+    "types": (lambda owner: _statistics(owner).by_type, {}),
+    "namespaces": (lambda owner: memory_index.namespaces_of(owner.tenant, "mem_1"), []),
+    "forget": (
+        lambda owner: forget(owner.tenant, owner.namespace, Selection(session_id="s1")),
+        0,
+    ),
+    "expire": (lambda owner: forget_expired(), 0),  # noqa: ARG005
+}
+
+
+def _statistics(owner: Owner) -> memory_index.Statistics:
+    return memory_index.statistics(owner.tenant, owner.namespace, now=int(time()))
+
+
+@pytest.mark.parametrize("read", READS)
+def test_before_the_first_store_every_namespace_is_empty(
+    no_index: str, owner: Owner, read: str
+) -> None:
+    assert no_index
+    call, nothing = READS[read]
+
+    assert call(owner) == nothing
+
+
+def test_before_the_first_store_no_memory_is_found_by_its_id(no_index: str, owner: Owner) -> None:
+    assert no_index
+    with pytest.raises(NotFoundError):
+        owner.get("mem_1")
+
+
 def test_making_the_index_again_leaves_it_as_it_is(owner: Owner) -> None:
     [memory] = owner.remember("anything")
 
@@ -48,16 +124,29 @@ def test_making_the_index_again_leaves_it_as_it_is(owner: Owner) -> None:
     assert owner.listed() == [memory]
 
 
-def test_an_index_that_several_make_at_once_is_made_once(
-    opensearch: OpenSearch, monkeypatch: pytest.MonkeyPatch
+def test_of_several_first_stores_at_once_none_is_lost(
+    no_index: str, owner: Owner, opensearch: OpenSearch
 ) -> None:
-    name = f"made-at-once-{uuid.uuid4().hex[:12]}"
-    monkeypatch.setattr(memory_index, "INDEX", f"{name}-v1")
-    monkeypatch.setattr(memory_index, "ALIAS", name)
+    texts = [f"One of the first stores, number {number}" for number in range(4)]
 
-    answers = at_once([memory_index.create_index] * 4)
+    answers = at_once([partial(owner.remember, text) for text in texts])
 
-    made = opensearch.indices.exists_alias(name=name)
-    opensearch.indices.delete(index=f"{name}-v1")
-    assert made
-    assert answers == [None] * 4
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    assert sorted(owner.contents()) == texts
+    assert len(indexes(opensearch, no_index)) == 1
+
+
+def test_memories_whose_alias_is_gone_are_not_hidden_behind_a_new_index(
+    no_index: str, owner: Owner, opensearch: OpenSearch
+) -> None:
+    owner.remember("Still there")
+    [name] = indexes(opensearch, no_index)
+    opensearch.indices.delete_alias(index=name, name=no_index)
+
+    with pytest.raises(EngineNotFoundError):
+        owner.remember("Would be alone")
+    with pytest.raises(EngineNotFoundError):
+        owner.listed()
+
+    opensearch.indices.put_alias(index=name, name=no_index)
+    assert owner.contents() == ["Still there"]

@@ -11,7 +11,7 @@ from time import monotonic, time
 
 import pytest
 
-from cross_session.adapters import memory_index
+from cross_session.adapters import memory_index, opensearch
 from cross_session.consolidate import consolidate
 from cross_session.domain.selection import Selection
 from cross_session.errors import EngineUnavailableError
@@ -30,8 +30,8 @@ def point_at(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PointAt]:
     assert engine
 
     def forget_the_client() -> None:
-        memory_index._client().close()
-        memory_index._client.cache_clear()
+        opensearch.client().close()
+        opensearch.client.cache_clear()
         engine_settings.cache_clear()
 
     def point(url: str) -> None:
@@ -112,10 +112,21 @@ def test_a_call_says_that_the_engine_is_too_busy(
             calls(owner)[call]()
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_says_that_the_index_takes_no_writes(
+    owner: Owner, point_at: PointAt, call: str
+) -> None:
+    with answering(403, {"error": {"type": "cluster_block_exception"}, "status": 403}) as url:
+        point_at(url)
+
+        with pytest.raises(EngineUnavailableError):
+            calls(owner)[call]()
+
+
 def test_an_engine_that_accepts_and_never_answers_counts_as_away(
     owner: Owner, point_at: PointAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_index, "_TIMEOUT_SECS", 0.3)
+    monkeypatch.setattr(opensearch, "TIMEOUT_SECS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         point_at(f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = monotonic()
@@ -126,11 +137,14 @@ def test_an_engine_that_accepts_and_never_answers_counts_as_away(
     assert monotonic() - began < 3
 
 
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, "rejected_execution_exception"), (403, "cluster_block_exception")]
+)
 def test_a_store_is_not_acknowledged_where_the_engine_turned_one_of_its_writes_away(
-    owner: Owner, point_at: PointAt
+    owner: Owner, point_at: PointAt, status: int, error: str
 ) -> None:
-    error = {"type": "rejected_execution_exception", "reason": "queue full"}
-    items = [{"create": {"status": 201}}, {"create": {"status": 429, "error": error}}]
+    refused = {"status": status, "error": {"type": error, "reason": "not now"}}
+    items = [{"create": {"status": 201}}, {"create": refused}]
     with answering(200, {"errors": True, "items": items}) as url:
         point_at(url)
 

@@ -1,8 +1,10 @@
 """The shape of the memory index: its fields, and how their text is read."""
 
+from typing import Any
+
 DIMENSIONS = 384  # of e5-small-v2's vectors
 ALIAS = "memories"
-INDEX = "memories-v1"
+VERSION = 1  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
 QUESTION_WORDS = (
     "what when who where which how why did does do has have had i you he she his her him its"
     " were been would could should can from about so than"
@@ -70,3 +72,24 @@ MAPPING = {
         },
     },
 }
+
+
+def index_name(generation: int) -> str:
+    """Of the mapping's present version; `generation` counts the indexes that held the memories."""
+    return f"{ALIAS}-v{VERSION}-{generation:06d}"
+
+
+def definition(*, shards: int, replicas: int) -> dict[str, Any]:
+    """What a new index is created with, but for its aliases."""
+    return {
+        "settings": {
+            "analysis": ANALYSIS,
+            "similarity": SIMILARITY,
+            "index": {
+                "knn": True,
+                "number_of_shards": shards,
+                "number_of_replicas": replicas,
+            },
+        },
+        "mappings": MAPPING,
+    }

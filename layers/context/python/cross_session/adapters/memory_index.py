@@ -6,31 +6,23 @@ can't reach another owner's memory, whatever id it names.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConnectionError as EngineConnectionError
+from opensearchpy.exceptions import HTTP_EXCEPTIONS, RequestError, TransportError
 from opensearchpy.exceptions import NotFoundError as EngineNotFoundError
-from opensearchpy.exceptions import RequestError, TransportError
 
-from cross_session.adapters.index_schema import ALIAS, ANALYSIS, INDEX, MAPPING, SIMILARITY
+from cross_session.adapters import opensearch
+from cross_session.adapters.index_schema import ALIAS, definition, index_name
 from cross_session.domain.memory import Memory
 from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
 from cross_session.domain.selection import Selection
-from cross_session.errors import (
-    ConflictError,
-    EngineUnavailableError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from cross_session.errors import ConflictError, InvalidRequestError, NotFoundError
 from cross_session.settings import engine_settings
-from cross_session.timing import timed
 
 PAGE = 1_000
 MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
@@ -38,8 +30,6 @@ QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one 
 
 _HAN = r"\u2e80-\u2fff\u3040-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+")  # there each character is a word
-_TIMEOUT_SECS = 10
-_AWAY = {429, 502, 503, 504}
 _TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
 
 _UNREAD = ["vector", "text", "context"]
@@ -48,9 +38,13 @@ _READ = {"excludes": _UNREAD}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A memory as it stands, with the version that a careful write names."""
+    """A memory as it stands, with the version that a careful write names.
+
+    A version is of one index: while memories move to a new one, the numbers of the two may meet.
+    """
 
     memory: Memory
+    index: str
     seq_no: int
     primary_term: int
 
@@ -74,44 +68,16 @@ class Statistics:
     newest_at: int | None
 
 
-@cache
-def _client() -> OpenSearch:
-    return OpenSearch(engine_settings().url, timeout=_TIMEOUT_SECS, max_retries=0)
-
-
-@contextmanager
-def _engine() -> Iterator[OpenSearch]:
-    """The client, its time counted and its outages told as EngineUnavailableError."""
-    with timed("engine"):
-        try:
-            yield _client()
-        except EngineConnectionError as error:
-            raise EngineUnavailableError("the memory index does not answer now") from error
-        except TransportError as error:
-            if error.status_code in _AWAY:
-                raise EngineUnavailableError("the memory index is too busy now") from error
-            raise
-
-
 def create_index() -> None:
-    """Creates the index behind its alias where they are not there yet."""
+    """Creates the first index behind its alias, unless one of ours is there already."""
     settings = engine_settings()
-    body = {
-        "settings": {
-            "analysis": ANALYSIS,
-            "similarity": SIMILARITY,
-            "index": {
-                "knn": True,
-                "number_of_shards": settings.shards,
-                "number_of_replicas": settings.replicas,
-            },
-        },
-        "mappings": MAPPING,
-        "aliases": {ALIAS: {"is_write_index": True}},
-    }
+    behind_alias = {"aliases": {ALIAS: {"is_write_index": True}}}
+    body = definition(shards=settings.shards, replicas=settings.replicas) | behind_alias
     try:
-        with _engine() as engine:
-            engine.indices.create(index=INDEX, body=body)
+        with opensearch.engine() as engine:
+            # one that lost its alias must not be hidden behind a new, empty one
+            if not engine.indices.get(index=f"{ALIAS}-v*"):
+                engine.indices.create(index=index_name(1), body=body)
     except RequestError as error:
         if error.error != "resource_already_exists_exception":
             raise
@@ -145,9 +111,9 @@ def replace(stored: Stored, memory: Memory, vector: Sequence[float] | None) -> N
     address = _address(memory.tenant, memory.namespace, memory.id)
     version = {"if_seq_no": stored.seq_no, "if_primary_term": stored.primary_term}
     try:
-        with _engine() as engine:
+        with opensearch.engine() as engine:
             engine.update(
-                index=ALIAS,
+                index=stored.index,
                 id=address["_id"],
                 body={"doc": source},
                 params={**version, "routing": address["routing"], "refresh": "true"},
@@ -161,13 +127,9 @@ def replace(stored: Stored, memory: Memory, vector: Sequence[float] | None) -> N
 def get(tenant: str, namespace: str, memory_id: str, *, now: int) -> Stored:
     """The memory as last written, superseded ones too. Raises NotFoundError."""
     address = _address(tenant, namespace, memory_id)
+    params = {"routing": address["routing"], "_source_excludes": _UNREAD}
     try:
-        with _engine() as engine:
-            found = engine.get(
-                index=ALIAS,
-                id=address["_id"],
-                params={"routing": address["routing"], "_source_excludes": _UNREAD},
-            )
+        found = _ask(lambda engine: engine.get(index=ALIAS, id=address["_id"], params=params))
     except EngineNotFoundError as error:
         raise NotFoundError("memory") from error
     stored = _to_stored(found)
@@ -180,9 +142,8 @@ def namespaces_of(tenant: str, memory_id: str) -> list[str]:
     """The tenant's namespaces that hold a memory with this id."""
     mine = [{"term": {"tenant": tenant}}, {"term": {"id": memory_id}}]
     body = {"query": {"bool": {"filter": mine}}, "size": PAGE, "_source": ["namespace"]}
-    with _engine() as engine:
-        hits = engine.search(index=ALIAS, body=body)["hits"]["hits"]
-    return [hit["_source"]["namespace"] for hit in hits]
+    found = _ask(lambda engine: engine.search(index=ALIAS, body=body))
+    return [hit["_source"]["namespace"] for hit in found["hits"]["hits"]]
 
 
 def candidates(
@@ -404,9 +365,9 @@ def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memo
         "_source": _READ,
     }
     while True:
-        with _engine() as engine:
-            engine.indices.refresh(index=ALIAS)
-            hits = engine.search(index=ALIAS, body=body, params=params)["hits"]["hits"]
+        _ask(lambda engine: engine.indices.refresh(index=ALIAS))
+        found = _ask(lambda engine: engine.search(index=ALIAS, body=body, params=params))
+        hits = found["hits"]["hits"]
         if not hits:
             return deleted
         outcome = _bulk(({"delete": _version(hit)}, None) for hit in hits)
@@ -420,6 +381,7 @@ def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memo
 def _version(hit: Mapping[str, Any]) -> dict[str, Any]:
     """Names a document as it was found: one that was written since is found and judged again."""
     return {
+        "_index": hit["_index"],
         "_id": hit["_id"],
         "routing": hit["_routing"],
         "if_seq_no": hit["_seq_no"],
@@ -428,10 +390,10 @@ def _version(hit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _search(tenant: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-    with _engine() as engine:
-        found: dict[str, Any] = engine.search(
-            index=ALIAS, body=body, params={"routing": _routing(tenant, namespace)}
-        )
+    params = {"routing": _routing(tenant, namespace)}
+    found: dict[str, Any] = _ask(
+        lambda engine: engine.search(index=ALIAS, body=body, params=params)
+    )
     return found
 
 
@@ -439,11 +401,15 @@ def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> l
     """Several searches in one round trip; the hits of each, in order."""
     header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
     lines = [line for body in bodies for line in (header, body)]
-    with _engine() as engine:
+
+    def search(engine: OpenSearch) -> list[dict[str, Any]]:
         responses = engine.msearch(body=lines)["responses"]
-    for response in responses:
-        _raise_for(response)
-    return [response["hits"] for response in responses]
+        for response in responses:
+            _raise_for(response)
+        return [response["hits"] for response in responses]
+
+    hits: list[dict[str, Any]] = _ask(search)
+    return hits
 
 
 def _bulk(
@@ -455,23 +421,39 @@ def _bulk(
     which repeating the call finds out.
     """
     body = [part for operation in operations for part in operation if part is not None]
-    with _engine() as engine:
-        items: list[dict[str, Any]] = engine.bulk(
-            body=body, index=ALIAS, params={"refresh": "true"}
-        )["items"]
-    for item in items:
-        outcome = next(iter(item.values()))
-        if outcome["status"] not in (404, 409):
-            _raise_for(outcome)
-    return items
+    # without require_alias an engine may make an index of the alias's name, of guessed fields
+    params = {"refresh": "true", "require_alias": "true"}
+
+    def write(engine: OpenSearch) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = engine.bulk(body=body, index=ALIAS, params=params)["items"]
+        for item in items:
+            outcome = next(iter(item.values()))
+            if outcome["status"] != 409:
+                _raise_for(outcome)
+        return items
+
+    written: list[dict[str, Any]] = _ask(write)
+    return written
+
+
+def _ask(call: Callable[[OpenSearch], Any]) -> Any:
+    """The call's result; the index is made where there is none yet, so that no step makes it."""
+    try:
+        with opensearch.engine() as engine:
+            return call(engine)
+    except EngineNotFoundError as error:
+        if error.error != "index_not_found_exception":
+            raise
+    create_index()
+    with opensearch.engine() as engine:
+        return call(engine)
 
 
 def _raise_for(outcome: Mapping[str, Any]) -> None:
-    if "error" not in outcome:
-        return
-    if outcome["status"] in _AWAY:
-        raise EngineUnavailableError("the memory index is too busy now")
-    raise TransportError(outcome["status"], outcome["error"]["type"], outcome["error"])
+    """Raises for a part of a request what the client raises for a whole one."""
+    if "error" in outcome:
+        failure = HTTP_EXCEPTIONS.get(outcome["status"], TransportError)
+        raise failure(outcome["status"], outcome["error"]["type"], outcome["error"])
 
 
 def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:
@@ -482,8 +464,7 @@ def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:
         _address(memory.tenant, memory.namespace, memory.id) | {"_source": {"exclude": _UNREAD}}
         for memory in memories
     ]
-    with _engine() as engine:
-        found = engine.mget(body={"docs": wanted}, index=ALIAS)["docs"]
+    found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
     return [_to_stored(document) if document["found"] else None for document in found]
 
 
@@ -541,4 +522,9 @@ def _to_memory(source: Mapping[str, Any]) -> Memory:
 
 
 def _to_stored(document: Mapping[str, Any]) -> Stored:
-    return Stored(_to_memory(document["_source"]), document["_seq_no"], document["_primary_term"])
+    return Stored(
+        _to_memory(document["_source"]),
+        document["_index"],
+        document["_seq_no"],
+        document["_primary_term"],
+    )

@@ -1,0 +1,42 @@
+"""The connection to OpenSearch, its outages told in one way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as EngineConnectionError
+from opensearchpy.exceptions import TransportError
+
+from cross_session.errors import EngineUnavailableError
+from cross_session.settings import engine_settings
+from cross_session.timing import timed
+
+TIMEOUT_SECS = 10
+
+_AWAY = {429, 502, 503, 504}
+
+
+@cache
+def client() -> OpenSearch:
+    return OpenSearch(engine_settings().url, timeout=TIMEOUT_SECS, max_retries=0)
+
+
+@contextmanager
+def engine() -> Iterator[OpenSearch]:
+    """The client, its time counted and its outages told as EngineUnavailableError.
+
+    An index that takes no writes for now, because it is being moved or its disk is full, is
+    an outage too.
+    """
+    with timed("engine"):
+        try:
+            yield client()
+        except EngineConnectionError as error:
+            raise EngineUnavailableError("the memory index does not answer now") from error
+        except TransportError as error:
+            if error.status_code in _AWAY:
+                raise EngineUnavailableError("the memory index is too busy now") from error
+            if error.error == "cluster_block_exception":
+                raise EngineUnavailableError("the memory index takes no writes now") from error
+            raise
