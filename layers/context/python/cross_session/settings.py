@@ -20,9 +20,12 @@ class TableSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
+    """`signing_region` is the domain's, None where requests go unsigned."""
+
     url: str
     shards: int
     replicas: int
+    signing_region: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,14 @@ def table_settings() -> TableSettings:
 
 @cache
 def engine_settings() -> EngineSettings:
+    signing = os.environ.get("OPENSEARCH_SIGNING")
+    if signing not in (None, "aws"):
+        raise RuntimeError(f"OPENSEARCH_SIGNING is 'aws' or not set, not {signing!r}")
     return EngineSettings(
         url=_required("OPENSEARCH_URL"),
         shards=int(os.environ.get("OPENSEARCH_SHARDS", "1")),
         replicas=int(os.environ.get("OPENSEARCH_REPLICAS", "0")),
+        signing_region=_required("AWS_REGION") if signing == "aws" else None,
     )
 
 

@@ -1,10 +1,10 @@
-"""The connection to OpenSearch, its outages told in one way."""
+"""The connection to OpenSearch: signed where IAM guards it, its outages told in one way."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 from opensearchpy.exceptions import ConnectionError as EngineConnectionError
 from opensearchpy.exceptions import TransportError
 
@@ -19,7 +19,19 @@ _AWAY = {429, 502, 503, 504}
 
 @cache
 def client() -> OpenSearch:
-    return OpenSearch(engine_settings().url, timeout=TIMEOUT_SECS, max_retries=0)
+    """One kept-alive connection: a function asks one question at a time.
+
+    A request goes out a second time where the connection broke under it, since one that was
+    kept while the environment slept may be dead without anybody having been told.
+    """
+    settings = engine_settings()
+    return OpenSearch(
+        settings.url,
+        http_auth=_signer(settings.signing_region) if settings.signing_region else None,
+        timeout=TIMEOUT_SECS,
+        max_retries=1,
+        retry_on_status=(),
+    )
 
 
 @contextmanager
@@ -40,3 +52,10 @@ def engine() -> Iterator[OpenSearch]:
             if error.error == "cluster_block_exception":
                 raise EngineUnavailableError("the memory index takes no writes now") from error
             raise
+
+
+def _signer(region: str) -> Urllib3AWSV4SignerAuth:
+    """Signs each request with the credentials as they are then: they may be renewed."""
+    from botocore.session import Session  # not needed where nothing is signed
+
+    return Urllib3AWSV4SignerAuth(Session().get_credentials(), region, service="es")
