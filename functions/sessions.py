@@ -38,7 +38,7 @@ Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 def start_session(
     body: StartSession, idempotency_key: Annotated[str, Header(max_length=256)] = ""
 ) -> SessionStarted:
-    """Starts a session. A repeat with the same `Idempotency-Key` gets the same session."""
+    """Starts a session."""
     tenant = app.authorize(Scope.WRITE, body.owner).tenant
     now_ms = int(time() * 1000)
     timeout = body.idle_timeout_secs
@@ -132,6 +132,8 @@ def _own(session_id: str, scope: Scope) -> Session:
 
 
 def _session_id(tenant: str, namespace: str, idempotency_key: str) -> str:
+    """From the key where there is one: a function that died before its answer was kept left
+    this session, and the repeat finds it."""
     if not idempotency_key:
         return f"ses_{secrets.token_hex(16)}"
     parts = "\x1f".join((tenant, namespace, idempotency_key))

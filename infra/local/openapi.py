@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.openapi import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from cross_session import __version__
+from cross_session.adapters.idempotency_table import MAX_KEY_LENGTH
 from functions import memories, service, sessions
 from infra.routes import ROUTES
 
@@ -48,6 +49,13 @@ PROBLEM_ANSWER = {
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A repeat with the same key and body gets the first answer again, for a day",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+}
+
 
 def description() -> dict[str, Any]:
     """The OpenAPI 3.1 document of all functions' routes."""
@@ -81,6 +89,13 @@ def description() -> dict[str, Any]:
             operation |= _told(functions[name])
             if (method, path) in public:
                 operation["security"] = []
+            if method != "get":
+                others = [
+                    one
+                    for one in operation.get("parameters", [])
+                    if one["name"].lower() != "idempotency-key"
+                ]
+                operation["parameters"] = [*others, IDEMPOTENCY_KEY]
             answers = operation["responses"]
             answers.pop("422", None)  # Powertools' own; a request that doesn't fit gets 400
             answers["default"] = PROBLEM_ANSWER

@@ -29,6 +29,9 @@ ANSWERS = [
     (errors.ConflictError("read it again"), 409, "CONFLICT"),
     (errors.EngineUnavailableError("the index is away"), 503, "SERVICE_UNAVAILABLE"),
     (errors.TableUnavailableError("the table is away"), 503, "SERVICE_UNAVAILABLE"),
+    (errors.QueueUnavailableError("the queue is away"), 503, "SERVICE_UNAVAILABLE"),
+    (errors.IdempotencyKeyReusedError("send a new one"), 422, "UNPROCESSABLE_CONTENT"),
+    (errors.RequestInProgressError("still being answered"), 503, "SERVICE_UNAVAILABLE"),
 ]
 
 
@@ -88,6 +91,8 @@ def test_what_is_not_found_is_named() -> None:
         (errors.MethodNotAllowedError("PUT", ["GET", "POST"]), "Allow", "GET, POST"),
         (errors.EngineUnavailableError("away"), "Retry-After", "1"),
         (errors.TableUnavailableError("away"), "Retry-After", "1"),
+        (errors.QueueUnavailableError("away"), "Retry-After", "1"),
+        (errors.RequestInProgressError("wait"), "Retry-After", "1"),
     ],
     ids=name_of,
 )

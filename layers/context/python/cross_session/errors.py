@@ -68,3 +68,15 @@ class EngineUnavailableError(CrossSessionError):
 
 class TableUnavailableError(CrossSessionError):
     """DynamoDB does not answer, or throttles past the client's retries."""
+
+
+class QueueUnavailableError(CrossSessionError):
+    """SQS does not take what must be kept while OpenSearch is away."""
+
+
+class IdempotencyKeyReusedError(CrossSessionError):
+    """The key came with another request before."""
+
+
+class RequestInProgressError(CrossSessionError):
+    """The first request with this idempotency key is not answered yet; repeating helps."""

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import errors, timing
+from cross_session.adapters import idempotency_table
 from cross_session.domain.access import Principal, Scope
 
 PROBLEM_JSON = "application/problem+json"
@@ -35,6 +36,9 @@ ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
     errors.FeatureDisabledError: (HTTPStatus.NOT_IMPLEMENTED, "FEATURE_DISABLED"),
     errors.EngineUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.TableUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+    errors.QueueUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+    errors.IdempotencyKeyReusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "UNPROCESSABLE_CONTENT"),
+    errors.RequestInProgressError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
 }
 
 logger = Logger(service="cross-session")
@@ -60,11 +64,40 @@ class Api(APIGatewayHttpResolver):
             try:
                 caller = None if public else _principal(event)
                 _check_body(event)
+                self.append_context(caller=caller)  # type: ignore[no-untyped-call]
+                request = _idempotent_request(event, caller) if caller else None
+                answer = self._answer_once(request, event, context)
             except errors.CrossSessionError as error:
                 return _refused(problem_of(error))
-            self.append_context(caller=caller)  # type: ignore[no-untyped-call]
-            answer = self.resolve(event, context)
         answer["headers"]["Server-Timing"] = timing.server_timing()
+        return answer
+
+    def _answer_once(
+        self,
+        request: idempotency_table.Request | None,
+        event: dict[str, Any],
+        context: LambdaContext,
+    ) -> dict[str, Any]:
+        """The first answer again where the same request was answered before.
+
+        Only what changed something is kept, so after any refusal or failure a repeat runs.
+        """
+        if request is None:
+            return self.resolve(event, context)
+        remaining_ms = context.get_remaining_time_in_millis()
+        first = idempotency_table.claim(request, remaining_ms=remaining_ms)
+        if first is not None:
+            first["headers"]["Idempotency-Replayed"] = "true"
+            return first
+        answer = self.resolve(event, context)
+        try:
+            if HTTPStatus(answer["statusCode"]).is_success:
+                idempotency_table.keep(request, answer)
+            else:
+                idempotency_table.release(request)
+        except errors.TableUnavailableError as error:
+            # A repeat waits until the claim runs out, then runs, and comes to the same.
+            logger.warning("the answer is not kept for a repeat", exc_info=error)
         return answer
 
     @property
@@ -140,7 +173,12 @@ def problem_of(error: errors.CrossSessionError) -> Response[str]:
             return problem(status, f"{resource.upper()}_NOT_FOUND", str(error), resource=resource)
         case errors.MethodNotAllowedError(allowed=allowed):
             return problem(status, code, str(error), headers={"Allow": ", ".join(allowed)})
-        case errors.EngineUnavailableError() | errors.TableUnavailableError():
+        case (
+            errors.EngineUnavailableError()
+            | errors.TableUnavailableError()
+            | errors.QueueUnavailableError()
+            | errors.RequestInProgressError()
+        ):
             logger.warning("unavailable", exc_info=error)
             return problem(status, code, str(error), headers={"Retry-After": str(RETRY_AFTER_SECS)})
         case _:
@@ -200,6 +238,30 @@ def _check_body(event: dict[str, Any]) -> None:
             b64decode(event["body"]).decode()
         except UnicodeDecodeError as error:
             raise errors.InvalidRequestError("body", "is not UTF-8") from error
+
+
+def _idempotent_request(
+    event: Mapping[str, Any], caller: Principal
+) -> idempotency_table.Request | None:
+    """What a repeat is known by; None for a request that has no key or changes nothing."""
+    key = event["headers"].get("idempotency-key")
+    http = event["requestContext"]["http"]
+    if key is None or http["method"] == "GET":
+        return None
+    longest = idempotency_table.MAX_KEY_LENGTH
+    if not (0 < len(key) <= longest and key.isascii() and key.isprintable()):
+        raise errors.InvalidRequestError(
+            "Idempotency-Key", f"must be 1 to {longest} printable ASCII characters"
+        )
+    return idempotency_table.Request(
+        tenant=caller.tenant,
+        key_id=caller.key_id,
+        method=http["method"],
+        path=http["path"],
+        idempotency_key=key,
+        query=event["rawQueryString"],
+        body=event.get("body", ""),
+    )
 
 
 def _principal(event: Mapping[str, Any]) -> Principal:

@@ -15,6 +15,7 @@ from cross_session.settings import table_settings
 from cross_session.timing import timed
 
 if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_dynamodb.service_resource import Table
 
 Item = dict[str, Any]
@@ -36,12 +37,20 @@ class ConditionFailedError(Exception):
         self.item = item
 
 
+_PATIENCE = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
 @cache
 def _table() -> "Table":
-    config = Config(
-        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
-    )
-    return boto3.resource("dynamodb", config=config).Table(table_settings().name)
+    return boto3.resource("dynamodb", config=_PATIENCE).Table(table_settings().name)
+
+
+@cache
+def client() -> "DynamoDBClient":
+    """For Powertools, which writes items as they travel; `dynamodb()` tells its errors too."""
+    return boto3.client("dynamodb", config=_PATIENCE)
 
 
 def connect() -> None:
