@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from http import HTTPStatus
 from time import time
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from cross_session import metrics
 from cross_session.adapters import memory_index, session_table, table
 from cross_session.adapters.embeddings import embedder
 from cross_session.cold_start import load_at_init
@@ -21,7 +24,7 @@ from cross_session.errors import InvalidRequestError, NotFoundError
 from cross_session.forget import forget
 from cross_session.http_api import Api
 from cross_session.recall import Recalled, beside, recall, summaries
-from cross_session.remember import remember
+from cross_session.remember import Remembered, remember
 from cross_session.revise import revise
 from cross_session.timing import spent_ms
 from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN
@@ -51,6 +54,7 @@ from cross_session.wire.memories import (
     SessionSummary,
     SetImportance,
     StoreBatch,
+    StoredMemory,
     StoreMemory,
     UpdateMemory,
     WakeUp,
@@ -61,6 +65,7 @@ load_at_init(table.connect, embedder)
 
 CONTEXT_CANDIDATES = 50  # 800 tokens hold about twenty memories of one sentence
 
+StoreAnswer = TypeVar("StoreAnswer", MemoryStored, BatchStored)
 MemoryId = Annotated[str, Path(pattern=MEMORY_ID_PATTERN)]
 AgentId = Annotated[str, Path(pattern=NAMESPACE_PATTERN)]
 MaybeNamespace = Annotated[str, Query(pattern=f"^$|{NAMESPACE_PATTERN}")]
@@ -68,30 +73,40 @@ Preview = Annotated[int | None, Query(ge=1, le=100_000)]
 
 
 @app.post("/v1/memory/store", status_code=201, tags=["memories"])
-def store_memory(body: StoreMemory) -> MemoryStored:
-    """Stores a memory; the next recall finds it. The same one again is the same memory."""
+def store_memory(body: StoreMemory) -> Response[MemoryStored]:
+    """Stores a memory; the next recall finds it. The same one again is the same memory.
+    Answers 202 where it is kept but not yet found, as OpenSearch is away."""
     tenant = app.authorize(Scope.WRITE, body.owner).tenant
     remembered = remember(tenant, body.owner, [body.to_note()])
     session = remembered.sessions.get(body.session_id or "")
-    return MemoryStored(
-        memory=MemoryOut.of(remembered.memories[0]),
-        embedding_time_ms=spent_ms("embedding"),
-        session_state=session.state if session else None,
-        warnings=body.warnings() + remembered.warnings,
+    [memory] = _stored(remembered)
+    return _taken(
+        MemoryStored(
+            memory=memory,
+            indexed=memory.indexed,
+            embedding_time_ms=spent_ms("embedding"),
+            session_state=session.state if session else None,
+            warnings=body.warnings() + remembered.warnings,
+        )
     )
 
 
 @app.post("/v1/memories/store/batch", status_code=201, tags=["memories"])
-def store_batch(body: StoreBatch) -> BatchStored:
-    """Stores up to 1,000 memories; the next recall finds each."""
+def store_batch(body: StoreBatch) -> Response[BatchStored]:
+    """Stores up to 1,000 memories; the next recall finds each. Answers 202 where some are kept
+    but not yet found, as OpenSearch is away."""
     tenant = app.authorize(Scope.WRITE, body.owner).tenant
     remembered = remember(tenant, body.owner, body.notes())
-    return BatchStored(
-        stored=[MemoryOut.of(memory) for memory in remembered.memories],
-        stored_count=len(remembered.memories),
-        total_embedding_time_ms=spent_ms("embedding"),
-        ended_sessions=[id for id, session in remembered.sessions.items() if session.ended_at],
-        warnings=body.all_warnings() + remembered.warnings,
+    stored = _stored(remembered)
+    return _taken(
+        BatchStored(
+            stored=stored,
+            indexed=all(memory.indexed for memory in stored),
+            stored_count=len(stored),
+            total_embedding_time_ms=spent_ms("embedding"),
+            ended_sessions=[id for id, session in remembered.sessions.items() if session.ended_at],
+            warnings=body.all_warnings() + remembered.warnings,
+        )
     )
 
 
@@ -109,18 +124,19 @@ def search_memories(body: Search) -> Hits | Results:
 
 def _recall(body: Recall) -> Hits | Results:
     tenant = app.authorize(Scope.READ, body.owner).tenant
-    found = recall(
-        tenant,
-        body.owner,
-        body.query,
-        limit=body.top_k,
-        selection=body.selection(),
-        routing=body.routing,
-        vector_weight=body.vector_weight,
-        rerank=body.rerank is not False,
-        now=_moment(body.now),
-        timezone=_zone(body.timezone),
-    )
+    with metrics.measured("RecallLatency"):
+        found = recall(
+            tenant,
+            body.owner,
+            body.query,
+            limit=body.top_k,
+            selection=body.selection(),
+            routing=body.routing,
+            vector_weight=body.vector_weight,
+            rerank=body.rerank is not False,
+            now=_moment(body.now),
+            timezone=_zone(body.timezone),
+        )
     common: dict[str, Any] = {
         "total_found": len(found.ranked),
         "resolved_time": ResolvedTimeOut.of(found.resolved_time),
@@ -368,6 +384,18 @@ def wake_up(
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.answer(event, context)
+
+
+def _stored(remembered: Remembered) -> list[StoredMemory]:
+    return [
+        StoredMemory.of_store(memory, indexed=memory.id not in remembered.waiting)
+        for memory in remembered.memories
+    ]
+
+
+def _taken(answer: StoreAnswer) -> Response[StoreAnswer]:
+    status = HTTPStatus.CREATED if answer.indexed else HTTPStatus.ACCEPTED
+    return Response(status, content_types.APPLICATION_JSON, answer)
 
 
 def _moment(unix_seconds: int | None) -> datetime | None:

@@ -79,10 +79,13 @@ class Function:
 FUNCTIONS: Mapping[str, Function] = {
     "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
     "expire": Function(table="write", engine="documents", timeout_seconds=300),
+    "index_memories": Function(
+        table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
+    ),
     "memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
-    "service": Function(),
+    "service": Function(table="write"),
     "sessions": Function(table="write", sends_to=("ended_sessions",)),
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from typing import Any, Self
 
-from infra.routes import AUTHORIZER, ROUTES, SCHEDULES
+from infra.routes import AUTHORIZER, QUEUES, ROUTES, SCHEDULES
 
 
 @dataclass
@@ -68,6 +68,7 @@ def _end_with_parent() -> None:
 
 def _warm() -> None:
     functions = {AUTHORIZER} | {entry.function for entry in (*ROUTES, *SCHEDULES)}
+    functions |= {queue.consumer for queue in QUEUES}
     for function in functions:
         importlib.import_module(f"functions.{function}")
     from cross_session.adapters.embeddings import embedder

@@ -1,7 +1,7 @@
 """The whole service on this machine: `python -m infra.local.server`, or `make serve`.
 
-The real OpenSearch, DynamoDB by moto, and the production functions behind an API Gateway made of
-the same routes. PORT moves it; OPENSEARCH_URL takes an engine that already runs.
+The real OpenSearch, DynamoDB and SQS by moto, and the production functions behind an API Gateway
+made of the same routes. PORT moves it; OPENSEARCH_URL takes an engine that already runs.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import uvicorn
 from cross_session.domain.access import Scope
 from infra.key import make_key
 from infra.local import aws
+from infra.local.deliveries import Deliveries
 from infra.local.environments import Environments
 from infra.local.gateway import Gateway
 from infra.local.opensearch import OpenSearchNode, OpenSearchStartError
@@ -50,8 +51,8 @@ def serve() -> None:
             engine = OpenSearchNode.start(state / "opensearch", port=port + 2, progress=_say)
             running.callback(engine.stop)
             url = engine.url
-        table = _start_table(state / "dynamodb.journal", port + 1)
-        running.callback(table.stop)
+        cloud = _start_aws(state / "aws.journal", port + 1)
+        running.callback(cloud.stop)
         variables = aws.environment(port + 1) | {
             "OPENSEARCH_URL": url,
             "MODEL_DIR": str(model),
@@ -64,6 +65,10 @@ def serve() -> None:
         running.callback(environments.stop)
         _say(f"Functions: loading into {count} environments")
         environments.warm()
+        deliveries = Deliveries(
+            environments, aws_port=port + 1, holds_messages=cloud.holds_messages
+        ).start()
+        running.callback(deliveries.stop)
         for schedule in SCHEDULES:
             threading.Thread(
                 target=_keep_invoking, args=(environments, schedule), daemon=True
@@ -91,12 +96,12 @@ def _listen(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _start_table(journal: Path, port: int) -> aws.LocalAws:
+def _start_aws(journal: Path, port: int) -> aws.LocalAws:
     try:
         return aws.LocalAws(journal, port=port).start(TABLE)
     except OSError as error:
         raise PortTakenError(
-            f"port {port}, for DynamoDB, is taken: stop what uses it, or move all with PORT=…"
+            f"port {port}, for AWS, is taken: stop what uses it, or move all with PORT=…"
         ) from error
 
 

@@ -67,12 +67,11 @@ class Owner:
 
     def listed(self, **selection: Any) -> list[Memory]:
         """All the selected memories, newest first."""
+        return self.selected(Selection(**selection))
+
+    def selected(self, selection: Selection) -> list[Memory]:
         memories, total = memory_index.listed(
-            self.tenant,
-            self.namespace,
-            Selection(**selection),
-            limit=EVERYTHING,
-            now=int(time()),
+            self.tenant, self.namespace, selection, limit=EVERYTHING, now=int(time())
         )
         assert len(memories) == total
         return memories

@@ -59,6 +59,7 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
     of_no_owner = {"create_index", "delete_expired"}
     assert public - of_no_owner == {
         "candidates",
+        "count",
         "create",
         "delete",
         "get",
@@ -111,6 +112,7 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
             False,
         ]
         assert memory_index.statistics(tenant, namespace, now=now).total == 2
+        assert memory_index.count(tenant, namespace, selection) == 2
 
 
 def test_a_tenants_namespaces_are_its_own(owners: list[Owner]) -> None:

@@ -220,10 +220,10 @@ def test_an_expired_note_stored_again_during_the_removal_of_the_expired_is_not_l
     owner.remember(EXPIRED)
     write = memory_index._bulk
 
-    def store_then_write(operations: Any) -> list[dict[str, Any]]:
+    def store_then_write(operations: Any, **options: Any) -> list[dict[str, Any]]:
         monkeypatch.undo()
         owner.remember(Note(content=EXPIRED.content, session_id="s1"))
-        return write(operations)
+        return write(operations, **options)
 
     monkeypatch.setattr(memory_index, "_bulk", store_then_write)
 

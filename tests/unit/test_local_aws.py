@@ -230,4 +230,8 @@ def test_the_environment_names_all_that_boto3_and_the_functions_need() -> None:
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",
         "TABLE_NAME": "cross-session",
+        "SPILL_QUEUE_URL": "http://127.0.0.1:4566/123456789012/spill.fifo",
+        "SPILL_DEAD_LETTER_QUEUE_URL": (
+            "http://127.0.0.1:4566/123456789012/spill_dead_letters.fifo"
+        ),
     }

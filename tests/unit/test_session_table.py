@@ -253,7 +253,7 @@ def test_forgotten_memories_are_taken_off_the_count_and_are_no_activity(
     session_table.create(session(idle_timeout_secs=60))
     session_table.add_memories("acme", "user-bob", "ses_1", count=5, now=NOW + 10)
 
-    session_table.remove_memories("acme", "user-bob", "ses_1", count=2)
+    session_table.change_count("acme", "user-bob", "ses_1", by=-2)
 
     left = session_table.get("acme", "ses_1")
     assert (left.memory_count, left.last_activity_at) == (3, NOW + 10)
@@ -263,7 +263,7 @@ def test_forgotten_memories_are_taken_off_an_ended_session_too(session: MakeSess
     session_table.create(session(memory_count=2))
     session_table.end("acme", "ses_1", summary=None, now=NOW + 5)
 
-    session_table.remove_memories("acme", "user-bob", "ses_1", count=1)
+    session_table.change_count("acme", "user-bob", "ses_1", by=-1)
 
     left = session_table.get("acme", "ses_1")
     assert (left.memory_count, left.ended_at) == (1, NOW + 5)
@@ -273,7 +273,7 @@ def test_forgotten_memories_of_another_namespace_leave_the_count(session: MakeSe
     session_table.create(session(memory_count=2))
 
     with pytest.raises(NotFoundError):
-        session_table.remove_memories("acme", "user-eve", "ses_1", count=1)
+        session_table.change_count("acme", "user-eve", "ses_1", by=-1)
 
     assert session_table.get("acme", "ses_1").memory_count == 2
 

@@ -3,36 +3,48 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from time import time
+from time import time, time_ns
 
-from cross_session.adapters import memory_index, session_table
+from cross_session.adapters import memory_index, session_table, tombstones
 from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
-from cross_session.errors import InvalidRequestError, NotFoundError
+from cross_session.errors import EngineUnavailableError, InvalidRequestError, NotFoundError
+from cross_session.recount import recount, recounted_since
 
 
 def forget(tenant: str, namespace: str, selection: Selection) -> int:
-    """Deletes what is selected and tells how many that were.
+    """Deletes what is selected, and has what still waits for the index never get there.
 
-    Raises InvalidRequestError for an empty selection: nobody means "everything" by nothing.
+    Tells how many it deleted. Raises InvalidRequestError for an empty selection, as nobody
+    means "everything" by nothing, and EngineUnavailableError; then what waits still waits.
     """
     if not selection:
         raise InvalidRequestError(
             "memory_ids", "name what to forget: memory_ids, tags, session_id or before_timestamp"
         )
-    deleted = memory_index.delete(tenant, namespace, selection)
-    _take_off_counts(deleted)
+    began = time_ns()
+    tombstone = tombstones.put(tenant, namespace, selection, at_ns=began)
+    try:
+        deleted = memory_index.delete(tenant, namespace, selection)
+    except EngineUnavailableError:
+        tombstones.withdraw(tombstone)
+        raise
+    _take_off_counts(deleted, began=began)
+    if selection.session_id is not None:  # heals what an earlier call left uncounted
+        with suppress(NotFoundError):
+            recount(tenant, namespace, selection.session_id)
     return len(deleted)
 
 
 def forget_expired() -> int:
     """Deletes the expired memories of every tenant and tells how many that were."""
+    began = time_ns()
     deleted = memory_index.delete_expired(now=int(time()))
-    _take_off_counts(deleted)
+    _take_off_counts(deleted, began=began)
     return len(deleted)
 
 
-def _take_off_counts(deleted: Sequence[Memory]) -> None:
+def _take_off_counts(deleted: Sequence[Memory], *, began: int) -> None:
     counts = Counter(
         (memory.tenant, memory.namespace, memory.session_id)
         for memory in deleted
@@ -40,4 +52,6 @@ def _take_off_counts(deleted: Sequence[Memory]) -> None:
     )
     for (tenant, namespace, session_id), count in counts.items():
         with suppress(NotFoundError):
-            session_table.remove_memories(tenant, namespace, session_id, count=count)
+            session = session_table.change_count(tenant, namespace, session_id, by=-count)
+            if recounted_since(session, began):
+                recount(tenant, namespace, session_id)

@@ -1,7 +1,7 @@
 """A memory changed where it stands."""
 
 from dataclasses import replace
-from time import time
+from time import time_ns
 from typing import Any
 
 from cross_session.adapters import memory_index
@@ -18,10 +18,16 @@ def revise(tenant: str, namespace: str, memory_id: str, changes: dict[str, Any])
 
     Raises NotFoundError, and ConflictError where other writers keep getting in between.
     """
-    now = int(time())
+    accepted_at = time_ns()
+    now = accepted_at // 10**9
     for attempt in range(_ATTEMPTS):
         stored = memory_index.get(tenant, namespace, memory_id, now=now)
-        revised = replace(stored.memory, **changes, updated_at=now)
+        revised = replace(
+            stored.memory,
+            **changes,
+            updated_at=now,
+            written_at=max(accepted_at, stored.memory.written_at),
+        )
         new_text = context_text(revised) != context_text(stored.memory)
         vector = embedder().passages([context_text(revised)])[0] if new_text else None
         try:

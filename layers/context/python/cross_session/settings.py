@@ -58,3 +58,9 @@ def embedding_settings() -> EmbeddingSettings:
         model=Path(os.environ.get("MODEL_DIR", "/opt/e5-small-v2")),
         threads=int(os.environ.get("EMBEDDING_THREADS", "1")),
     )
+
+
+@cache
+def spill_queue_url() -> str:
+    """Where stores go while the engine is away."""
+    return _required("SPILL_QUEUE_URL")

@@ -65,6 +65,7 @@ MAPPING = {
         "sequence": {"type": "long"},
         "expires_at": {"type": "long"},
         "superseded_by": {"type": "keyword"},
+        "written_at": {"type": "long", "index": False, "doc_values": False},
         "vector": {
             "type": "knn_vector",
             "dimension": DIMENSIONS,

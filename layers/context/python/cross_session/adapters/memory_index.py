@@ -20,7 +20,7 @@ from cross_session.adapters.index_schema import ALIAS, definition, index_name
 from cross_session.domain.memory import Memory
 from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
-from cross_session.domain.selection import Selection
+from cross_session.domain.selection import MAX_TERM_BYTES, Selection, metadata_terms, too_long
 from cross_session.errors import ConflictError, InvalidRequestError, NotFoundError
 from cross_session.settings import engine_settings
 
@@ -30,7 +30,9 @@ QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one 
 
 _HAN = r"\u2e80-\u2fff\u3040-\u309f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_HAN}]|[^\W{_HAN}]+")  # there each character is a word
-_TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
+_STORE_TIMEOUT_SECS = 1.5  # then SQS takes the memory, well within a caller's three seconds
+_STORE_TIMEOUT_SECS_EACH = 0.005
+_DELETE_TIMEOUT_SECS = 20
 
 _UNREAD = ["vector", "text", "context"]
 _READ = {"excludes": _UNREAD}
@@ -91,7 +93,10 @@ def create(memories: Sequence[Memory], vectors: Sequence[Sequence[float]]) -> li
     actions = [
         {"create": _address(memory.tenant, memory.namespace, memory.id)} for memory in memories
     ]
-    outcome = _bulk(zip(actions, map(_to_source, memories, vectors), strict=True))
+    outcome = _bulk(
+        zip(actions, map(_to_source, memories, vectors), strict=True),
+        timeout_secs=_STORE_TIMEOUT_SECS + len(memories) * _STORE_TIMEOUT_SECS_EACH,
+    )
     taken = [index for index, item in enumerate(outcome) if item["create"]["status"] == 409]
     results: list[Stored | None] = [None] * len(memories)
     for index, stood in zip(taken, _get_all([memories[index] for index in taken]), strict=True):
@@ -116,7 +121,12 @@ def replace(stored: Stored, memory: Memory, vector: Sequence[float] | None) -> N
                 index=stored.index,
                 id=address["_id"],
                 body={"doc": source},
-                params={**version, "routing": address["routing"], "refresh": "true"},
+                params={
+                    **version,
+                    "routing": address["routing"],
+                    "refresh": "true",
+                    "request_timeout": _STORE_TIMEOUT_SECS,
+                },
             )
     except TransportError as error:
         if error.status_code in (404, 409):
@@ -303,6 +313,14 @@ def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
     )
 
 
+def count(tenant: str, namespace: str, selection: Selection) -> int:
+    """How many are selected, superseded and expired ones too, for as long as they are kept."""
+    body = {"query": {"bool": {"filter": _predicates(tenant, namespace, selection)}}}
+    params = {"routing": _routing(tenant, namespace)}
+    counted: int = _ask(lambda engine: engine.count(index=ALIAS, body=body, params=params))["count"]
+    return counted
+
+
 def delete(tenant: str, namespace: str, selection: Selection) -> list[Memory]:
     """Deletes what is selected, superseded memories too; returns what it deleted."""
     query = {"bool": {"filter": _predicates(tenant, namespace, selection)}}
@@ -338,9 +356,9 @@ def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[
     if chosen.any_tags:
         predicates.append({"terms": {"tags": chosen.any_tags}})
     predicates += [{"term": {"tags": tag}} for tag in chosen.all_tags]
-    for term in _metadata_terms(chosen.metadata):
-        if _too_long(term):
-            raise InvalidRequestError("metadata", f"no filter reaches past {_TERM_BYTES} bytes")
+    for term in metadata_terms(chosen.metadata):
+        if too_long(term):
+            raise InvalidRequestError("metadata", f"no filter reaches past {MAX_TERM_BYTES} bytes")
         predicates.append({"term": {"metadata_terms": term}})
     ranges: dict[str, dict[str, float | None]] = {
         "importance": {"gte": chosen.min_importance, "lte": chosen.max_importance},
@@ -370,7 +388,9 @@ def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memo
         hits = found["hits"]["hits"]
         if not hits:
             return deleted
-        outcome = _bulk(({"delete": _version(hit)}, None) for hit in hits)
+        outcome = _bulk(
+            (({"delete": _version(hit)}, None) for hit in hits), timeout_secs=_DELETE_TIMEOUT_SECS
+        )
         deleted += [
             _to_memory(hit["_source"])
             for hit, item in zip(hits, outcome, strict=True)
@@ -413,7 +433,7 @@ def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> l
 
 
 def _bulk(
-    operations: Iterator[tuple[dict[str, Any], dict[str, Any] | None]],
+    operations: Iterator[tuple[dict[str, Any], dict[str, Any] | None]], *, timeout_secs: float
 ) -> list[dict[str, Any]]:
     """Each operation's own outcome, in order, searchable on return.
 
@@ -422,7 +442,7 @@ def _bulk(
     """
     body = [part for operation in operations for part in operation if part is not None]
     # without require_alias an engine may make an index of the alias's name, of guessed fields
-    params = {"refresh": "true", "require_alias": "true"}
+    params = {"refresh": "true", "require_alias": "true", "request_timeout": timeout_secs}
 
     def write(engine: OpenSearch) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = engine.bulk(body=body, index=ALIAS, params=params)["items"]
@@ -483,34 +503,13 @@ def _first_words(text: str) -> str:
     return text[: last.end()] if last else text
 
 
-def _metadata_terms(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """`field=value` for each value, nested fields by their dotted path, values as JSON.
-
-    A list has a term for each of its members. 5 and 5.0 are one number.
-    """
-    for field, value in metadata.items():
-        path = f"{prefix}{field}"
-        if isinstance(value, dict):
-            yield from _metadata_terms(value, f"{path}.")
-        elif isinstance(value, list):
-            for member in value:
-                yield from _metadata_terms({path: member})
-        else:
-            whole = isinstance(value, float) and value.is_integer()
-            yield f"{path}={json.dumps(int(value) if whole else value, ensure_ascii=False)}"
-
-
-def _too_long(term: str) -> bool:
-    return len(term.encode()) > _TERM_BYTES
-
-
 def _to_source(memory: Memory, vector: Sequence[float] | None) -> dict[str, Any]:
     source = asdict(memory)
     source["text"] = search_text(memory)
     source["context"] = context_text(memory)
     source["metadata"] = json.dumps(memory.metadata, ensure_ascii=False)
-    terms = _metadata_terms(memory.metadata)
-    source["metadata_terms"] = [term for term in terms if not _too_long(term)]
+    terms = metadata_terms(memory.metadata)
+    source["metadata_terms"] = [term for term in terms if not too_long(term)]
     if vector is not None:
         source["vector"] = vector
     return source

@@ -12,7 +12,7 @@ from cross_session.errors import EngineUnavailableError
 from cross_session.settings import engine_settings
 from cross_session.timing import timed
 
-TIMEOUT_SECS = 10
+TIMEOUT_SECS = 5
 
 _AWAY = {429, 502, 503, 504}
 

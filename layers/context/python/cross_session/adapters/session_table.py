@@ -26,6 +26,7 @@ TENANT_SHARDS = 8
 
 _NEVER_IDLE_SECS = 10**10
 _OPEN = "attribute_exists(pk) AND attribute_not_exists(ended_at) AND idle_deadline_at > :now"
+_COUNT = "ADD memory_count :count, count_version :one"
 _ACTIVITY = "SET last_activity_at = :now, idle_deadline_at = idle_after_secs + :now"
 
 
@@ -103,20 +104,64 @@ def add_memories(
         return _update(
             tenant,
             session_id,
-            f"{_ACTIVITY}{said and f', {said}'} ADD memory_count :count",
-            {":now": now, ":count": count, ":owner": _owner(tenant, namespace), **said_value},
+            f"{_ACTIVITY}{said and f', {said}'} {_COUNT}",
+            {
+                ":now": now,
+                ":count": count,
+                ":one": 1,
+                ":owner": _owner(tenant, namespace),
+                **said_value,
+            },
             condition=f"{_OPEN} AND namespace_key = :owner",
         )
     except ConditionFailedError:
         return _add_to_count(tenant, namespace, session_id, count, last_said).as_of(now)
 
 
-def remove_memories(tenant: str, namespace: str, session_id: str, *, count: int) -> None:
-    """Takes forgotten memories off a session's count.
+def change_count(tenant: str, namespace: str, session_id: str, *, by: int) -> Session:
+    """Counts memories that came or went without the session's own activity.
 
     Raises NotFoundError where the namespace has no such session.
     """
-    _add_to_count(tenant, namespace, session_id, -count, None)
+    return _add_to_count(tenant, namespace, session_id, by, None)
+
+
+def counted(tenant: str, namespace: str, session_id: str) -> tuple[int, int]:
+    """The memories that a session was told of, and the version that `set_count` names.
+
+    Raises NotFoundError where the namespace has no such session.
+    """
+    with dynamodb() as table:
+        item = table.get_item(Key=_key(tenant, session_id), ConsistentRead=True).get("Item")
+    if item is None or item["namespace"] != namespace:
+        raise NotFoundError("session")
+    return int(item["memory_count"]), int(item.get("count_version", 0))  # type: ignore[arg-type]
+
+
+def set_count(
+    tenant: str, namespace: str, session_id: str, count: int, *, version: int, now_ns: int
+) -> bool:
+    """Sets what was counted in the index; False where somebody counted since `version`."""
+    try:
+        _update(
+            tenant,
+            session_id,
+            "SET memory_count = :count, recounted_at_ns = :now ADD count_version :one",
+            {
+                ":count": count,
+                ":now": now_ns,
+                ":one": 1,
+                ":version": version,
+                ":owner": _owner(tenant, namespace),
+            },
+            condition=(
+                "namespace_key = :owner"
+                " AND (attribute_not_exists(count_version) OR count_version = :version)"
+            ),
+        )
+    except ConditionFailedError:
+        return False
+    return True
 
 
 def newest(
@@ -144,8 +189,8 @@ def _add_to_count(
         return _update(
             tenant,
             session_id,
-            f"{said and f'SET {said} '}ADD memory_count :change",
-            {":change": change, ":owner": _owner(tenant, namespace), **said_value},
+            f"{said and f'SET {said} '}{_COUNT}",
+            {":count": change, ":one": 1, ":owner": _owner(tenant, namespace), **said_value},
             condition="namespace_key = :owner",
         )
     except ConditionFailedError as error:
@@ -242,4 +287,5 @@ def _to_session(item: Item) -> Session:
         ended_reason=item.get("ended_reason"),
         summary=item.get("summary"),
         last_said=item.get("last_said"),
+        recounted_at_ns=int(item.get("recounted_at_ns", 0)),
     )

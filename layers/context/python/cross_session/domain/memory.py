@@ -19,7 +19,8 @@ class Memory:
     `event_time` is when the thing happened, `created_at` when it was stored.
     `preceding` is what the session's memory before this one said, cut short; None for a
     note, which stands alone. A memory with `superseded_by` is kept and can be read by its
-    id, but is no longer recalled.
+    id, but is no longer recalled. `written_at`, in nanoseconds since 1970, is when its last
+    write was accepted: one that comes late must not undo it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Memory:
     expires_at: int | None = None
     superseded_by: str | None = None
     preceding: str | None = None
+    written_at: int = field(default=0, compare=False)
 
     def expired(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now

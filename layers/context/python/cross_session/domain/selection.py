@@ -1,10 +1,13 @@
 """Which of a namespace's memories are meant."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cross_session.domain.memory import MemoryType
+from cross_session.domain.memory import Memory, MemoryType
+
+MAX_TERM_BYTES = 512  # a longer metadata value is kept and returned, but can't be filtered by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +34,47 @@ class Selection:
 
     def __bool__(self) -> bool:
         return self != Selection()
+
+    def selects(self, memory: Memory) -> bool:
+        """Whether the memory fits, told without the index, which tells the same."""
+        terms = frozenset(metadata_terms(memory.metadata))
+        return (
+            (not self.ids or memory.id in self.ids)
+            and self.memory_type in (None, memory.memory_type)
+            and _within(memory.importance, self.min_importance, self.max_importance)
+            and (not self.any_tags or not set(self.any_tags).isdisjoint(memory.tags))
+            and set(self.all_tags) <= set(memory.tags)
+            and self.session_id in (None, memory.session_id)
+            and _from_until(memory.event_time, self.since, self.until)
+            and _from_until(memory.created_at, self.created_after, self.created_before)
+            and all(term in terms for term in metadata_terms(self.metadata))
+        )
+
+
+def metadata_terms(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """`field=value` for each value, nested fields by their dotted path, values as JSON.
+
+    A list has a term for each of its members. 5 and 5.0 are one number.
+    """
+    for field_name, value in metadata.items():
+        path = f"{prefix}{field_name}"
+        if isinstance(value, dict):
+            yield from metadata_terms(value, f"{path}.")
+        elif isinstance(value, list):
+            for member in value:
+                yield from metadata_terms({path: member})
+        else:
+            whole = isinstance(value, float) and value.is_integer()
+            yield f"{path}={json.dumps(int(value) if whole else value, ensure_ascii=False)}"
+
+
+def too_long(term: str) -> bool:
+    return len(term.encode()) > MAX_TERM_BYTES
+
+
+def _within(value: float, least: float | None, most: float | None) -> bool:
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _from_until(moment: int, start: int | None, end: int | None) -> bool:
+    return (start is None or moment >= start) and (end is None or moment < end)

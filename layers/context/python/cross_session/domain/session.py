@@ -15,7 +15,8 @@ class Session:
     """Times are Unix seconds, but for the start, whose milliseconds order sessions.
 
     An `idle_timeout_secs` of 0 means: never idle. `last_said` is what its next memory's
-    `preceding` will be.
+    `preceding` will be. `recounted_at_ns` is when `memory_count` was last taken from the
+    index instead of being added to.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Session:
     ended_reason: EndedReason | None = None
     summary: str | None = None
     last_said: str | None = None
+    recounted_at_ns: int = 0
 
     @property
     def started_at(self) -> int:

@@ -321,6 +321,16 @@ class MemoryOut(BaseModel):
         )
 
 
+class StoredMemory(MemoryOut):
+    indexed: bool = Field(
+        description="False while OpenSearch is away: it is kept, and found once that is back"
+    )
+
+    @classmethod
+    def of_store(cls, memory: Memory, *, indexed: bool) -> "StoredMemory":
+        return cls(**MemoryOut.of(memory).model_dump(), indexed=indexed)
+
+
 class MemoryPreview(MemoryOut):
     content_len: int = Field(description="Characters of the whole content")
     content_truncated: bool
@@ -336,14 +346,16 @@ class MemoryPreview(MemoryOut):
 
 
 class MemoryStored(BaseModel):
-    memory: MemoryOut
+    memory: StoredMemory
+    indexed: bool = Field(description="The memory's own")
     embedding_time_ms: int
     session_state: SessionState | None = None
     warnings: list[str] = []
 
 
 class BatchStored(BaseModel):
-    stored: list[MemoryOut] = Field(description="One an item, in order")
+    stored: list[StoredMemory] = Field(description="One an item, in order")
+    indexed: bool = Field(description="Whether all of them are")
     stored_count: int
     total_embedding_time_ms: int
     ended_sessions: list[str] = Field(description="Named sessions that had ended")
