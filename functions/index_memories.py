@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session.adapters import spill_queue
@@ -23,17 +23,14 @@ _processor.raise_on_entire_batch_failure = False
 logger = Logger(service="cross-session")
 
 
-def store(record: SQSRecord) -> None:
-    """Stores a message's memory.
+_away: set[str | None] = set()  # the groups that a call found the engine or the table away for
 
-    Where OpenSearch is away still, the message comes again later each time: an outage of
-    hours is not to make dead letters of good writes.
-    """
+
+def store(record: SQSRecord) -> None:
     try:
         store_late(spill_queue.to_draft(record["messageAttributes"]["draft"]["binaryValue"]))
     except (EngineUnavailableError, TableUnavailableError):
-        receives = int(record.attributes.approximate_receive_count)
-        spill_queue.put_off(record.receipt_handle, receives=receives, queue_url=spill_queue_url())
+        _away.add(record.attributes.message_group_id)
         raise
     except Exception:
         logger.exception("a memory that waited can't be stored", message_id=record.message_id)
@@ -41,6 +38,21 @@ def store(record: SQSRecord) -> None:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    return process_partial_response(
+    """Stores the messages' memories.
+
+    Where OpenSearch is away still, a message and those behind it in its group come again later
+    each time: an outage of hours is not to make dead letters of good writes.
+    """
+    _away.clear()
+    answer = process_partial_response(
         event=event, record_handler=store, processor=_processor, context=context
     )
+    failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+    for record in SQSEvent(event).records:
+        if record.message_id in failed and record.attributes.message_group_id in _away:
+            spill_queue.put_off(
+                record.receipt_handle,
+                receives=int(record.attributes.approximate_receive_count),
+                queue_url=spill_queue_url(),
+            )
+    return answer

@@ -1,5 +1,6 @@
 """Stores while OpenSearch is away: acknowledged, kept by SQS, and indexed once it is back."""
 
+import json
 import random
 import socket
 import uuid
@@ -460,15 +461,26 @@ def test_a_memory_that_expired_while_it_waited_is_not_indexed(
 
 
 def test_while_the_engine_stays_away_messages_stay_and_come_later_each_time(
-    owner: Owner, away: str, queue: "SQSClient"
+    owner: Owner, away: str, queue: "SQSClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert away
-    store(owner, Note(content=DECISION))
+    for importance in (0.1, 0.9):
+        store(owner, Note(id="status", content=DECISION, importance=importance))
+    store(owner, Note(content="Another"))
     messages = received(queue, visibility=60)
+    waits: list[int] = []
 
-    assert consume(messages) == {messages[0]["MessageId"]}
+    class Queue:
+        def change_message_visibility(self, **options: Any) -> None:
+            waits.append(options["VisibilityTimeout"])
 
-    assert received(queue) == []
+    monkeypatch.setattr(spill_queue, "_sqs", Queue)
+    for receives in ("1", "2", "3", "50"):
+        for message in messages:
+            message["Attributes"]["ApproximateReceiveCount"] = receives
+        assert consume(messages) == {message["MessageId"] for message in messages}
+
+    assert waits == [5, 5, 5, 10, 10, 10, 20, 20, 20, 900, 900, 900]
 
 
 def test_a_message_that_cannot_be_read_holds_up_no_other_memory(
@@ -599,3 +611,31 @@ def test_a_tombstone_goes_once_no_message_can_be_older(owner: Owner) -> None:
 
     kept = int(stone["ttl"]["N"]) - int(stone["sk"]["S"][:20]) // 10**9
     assert kept == tombstones.KEPT_SECS > 2 * 14 * 86_400
+
+
+def test_alarms_hear_of_what_waits_of_the_open_circuit_and_of_what_is_refused(
+    owner: Owner,
+    away: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert away
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CrossSession")
+    for number in range(4):
+        store(owner, Note(content=f"a {number}"), Note(content=f"b {number}"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise QueueUnavailableError("away")
+
+    monkeypatch.setattr(spill_queue, "send", refuse)
+    with pytest.raises(QueueUnavailableError):
+        store(owner, Note(content="refused"))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    metrics = ("StoreSpilled", "CircuitOpen", "StoreFailure")
+    told = [(name, line[name]) for line in lines for name in metrics if name in line]
+    assert [one for one in told if one[0] == "StoreSpilled"] == [("StoreSpilled", [2.0])] * 4
+    assert [one for one in told if one[0] != "StoreSpilled"] == [
+        ("CircuitOpen", [1.0]),
+        ("StoreFailure", [1.0]),
+    ]
