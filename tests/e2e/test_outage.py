@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import httpx
 import pytest
 
 from infra.local.opensearch import OpenSearchNode
-from tests.e2e.service import LocalService
+from tests.e2e.service import ROOT, LocalService
 from tests.ports import free_ports
 
 WAIT_SECONDS = 90
@@ -186,3 +188,16 @@ def test_what_is_forgotten_before_it_is_indexed_stays_forgotten(
     time.sleep(12)  # a message that waits is tried after 5 seconds
 
     assert contents(http, namespace) == ["Last"]
+
+
+def test_dead_letters_are_sent_again_by_one_command(own: LocalService) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.redrive"],
+        cwd=ROOT,
+        env=os.environ | {"PORT": str(own.port)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "spill: 0 sent again, 0 left" in done.stdout.splitlines()
