@@ -85,6 +85,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
+    "migrate_index": Function(engine="indices", timeout_seconds=900),
     "redrive": Function(redrives=("spill",), timeout_seconds=300),
     "service": Function(table="write"),
     "sessions": Function(table="write", sends_to=("ended_sessions",)),

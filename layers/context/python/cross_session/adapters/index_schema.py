@@ -4,7 +4,7 @@ from typing import Any
 
 DIMENSIONS = 384  # of e5-small-v2's vectors
 ALIAS = "memories"
-VERSION = 1  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
+VERSION = 2  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
 QUESTION_WORDS = (
     "what when who where which how why did does do has have had i you he she his her him its"
     " were been would could should can from about so than"
@@ -42,7 +42,7 @@ ANALYSIS = {
 # Lucene's defaults of 1.2 and .75.
 SIMILARITY = {"short_texts": {"type": "BM25", "k1": 0.9, "b": 0.4}}
 
-MAPPING = {
+MAPPING: dict[str, Any] = {
     "dynamic": "strict",
     "_routing": {"required": True},
     "properties": {

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import HTTP_EXCEPTIONS, RequestError, TransportError
 from opensearchpy.exceptions import NotFoundError as EngineNotFoundError
+from opensearchpy.exceptions import RequestError, TransportError
 
 from cross_session.adapters import opensearch
 from cross_session.adapters.index_schema import ALIAS, definition, index_name
@@ -425,7 +425,7 @@ def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> l
     def search(engine: OpenSearch) -> list[dict[str, Any]]:
         responses = engine.msearch(body=lines)["responses"]
         for response in responses:
-            _raise_for(response)
+            opensearch.raise_for(response)
         return [response["hits"] for response in responses]
 
     hits: list[dict[str, Any]] = _ask(search)
@@ -449,7 +449,7 @@ def _bulk(
         for item in items:
             outcome = next(iter(item.values()))
             if outcome["status"] != 409:
-                _raise_for(outcome)
+                opensearch.raise_for(outcome)
         return items
 
     written: list[dict[str, Any]] = _ask(write)
@@ -467,13 +467,6 @@ def _ask(call: Callable[[OpenSearch], Any]) -> Any:
     create_index()
     with opensearch.engine() as engine:
         return call(engine)
-
-
-def _raise_for(outcome: Mapping[str, Any]) -> None:
-    """Raises for a part of a request what the client raises for a whole one."""
-    if "error" in outcome:
-        failure = HTTP_EXCEPTIONS.get(outcome["status"], TransportError)
-        raise failure(outcome["status"], outcome["error"]["type"], outcome["error"])
 
 
 def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:

@@ -1,12 +1,13 @@
 """The connection to OpenSearch: signed where IAM guards it, its outages told in one way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
+from opensearchpy.exceptions import HTTP_EXCEPTIONS, TransportError
 from opensearchpy.exceptions import ConnectionError as EngineConnectionError
-from opensearchpy.exceptions import TransportError
 
 from cross_session.errors import EngineUnavailableError
 from cross_session.settings import engine_settings
@@ -52,6 +53,13 @@ def engine() -> Iterator[OpenSearch]:
             if error.error == "cluster_block_exception":
                 raise EngineUnavailableError("the memory index takes no writes now") from error
             raise
+
+
+def raise_for(outcome: Mapping[str, Any]) -> None:
+    """Raises for a part of a request what the client raises for a whole one."""
+    if "error" in outcome:
+        failure = HTTP_EXCEPTIONS.get(outcome["status"], TransportError)
+        raise failure(outcome["status"], outcome["error"]["type"], outcome["error"])
 
 
 def _signer(region: str) -> Urllib3AWSV4SignerAuth:
