@@ -408,6 +408,7 @@ def _zone(name: str | None) -> tzinfo:
 
 def _own(memory_id: str, namespace: str, scope: Scope) -> Memory:
     """The memory, if it is the caller's; without a namespace, of any that the key opens."""
+    namespace = namespace or app.caller.sole_namespace or ""
     caller = app.authorize(scope, namespace or None)
     if not namespace:
         readable = [

@@ -87,7 +87,7 @@ def list_sessions(
     offset: Offset = 0,
 ) -> SessionPage:
     """Lists sessions, newest first: of one namespace, or of all that the key may read."""
-    owner = namespace or agent_id or None
+    owner = namespace or agent_id or app.caller.sole_namespace
     caller = app.authorize(Scope.READ, owner)
     sessions = [
         session

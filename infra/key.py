@@ -6,13 +6,12 @@ For the local service on PORT, or for the deployed STAGE with the caller's AWS c
 import argparse
 import os
 import re
-import secrets
 import sys
 from time import time
 
 from cross_session.adapters import key_table
 from cross_session.domain.access import NAMESPACE_GRANT, Scope
-from cross_session.domain.api_key import ApiKey, new_secret
+from cross_session.domain.api_key import ApiKey, new_id, new_secret
 from cross_session.errors import TableUnavailableError
 from infra.local import aws
 from infra.outputs import NotDeployedError, output
@@ -27,17 +26,19 @@ def make_key(
     namespaces: tuple[str, ...] | None = None,
     tenant: str = "default",
     expires_at: int | None = None,
+    rate_limit_per_minute: int | None = None,
 ) -> str:
     """Stores a new key's hash and returns its secret, which nothing can show again."""
     secret = new_secret()
     key = ApiKey(
-        id=f"key_{secrets.token_hex(8)}",
+        id=new_id(),
         tenant=tenant,
         name=name,
         scope=scope,
         namespaces=namespaces,
         created_at=int(time()),
         expires_at=expires_at,
+        rate_limit_per_minute=rate_limit_per_minute,
     )
     key_table.put(key, secret)
     return secret

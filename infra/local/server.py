@@ -20,6 +20,7 @@ from typing import NoReturn
 import uvicorn
 
 from cross_session.domain.access import Scope
+from cross_session.domain.usage import MAX_RATE_LIMIT
 from infra.key import make_key
 from infra.local import aws
 from infra.local.deliveries import Deliveries
@@ -109,7 +110,7 @@ def _kept_key(file: Path) -> str:
     """The key that the first start made, so that it stays good over restarts."""
     if file.exists():
         return file.read_text()
-    key = make_key(name="local", scope=Scope.ADMIN)
+    key = make_key(name="local", scope=Scope.ADMIN, rate_limit_per_minute=MAX_RATE_LIMIT)
     file.touch(mode=0o600)
     file.write_text(key)
     return key

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from cross_session.adapters import key_table
-from cross_session.adapters.table import dynamodb
 from cross_session.domain.access import Scope
 from cross_session.domain.api_key import ApiKey, new_secret
 from functions import authorizer
@@ -61,7 +60,22 @@ def test_a_good_key_says_whose_it_is_and_what_it_opens() -> None:
         "key_id": "key_1",
         "scope": "write",
         "namespaces": '["user-*"]',
+        "name": "phone",
+        "rate_limit_per_minute": "6000",
     }
+
+
+def test_a_key_with_limits_and_an_expiry_says_them() -> None:
+    expires_at = int(time()) + 60
+    secret = stored_secret(expires_at=expires_at, rate_limit_per_minute=7, daily_quota=9)
+
+    who = authorize(f"Bearer {secret}")
+
+    assert (who["expires_at"], who["rate_limit_per_minute"], who["daily_quota"]) == (
+        str(expires_at),
+        "7",
+        "9",
+    )
 
 
 def test_a_key_for_all_namespaces_says_null() -> None:
@@ -144,9 +158,8 @@ def test_the_reason_never_repeats_the_key() -> None:
 
 def test_a_key_deleted_from_the_table_is_unknown_at_once() -> None:
     secret = stored_secret()
-    (item,) = stored_items()
 
-    with dynamodb() as table:
-        table.delete_item(Key={"pk": item["pk"]["S"], "sk": item["sk"]["S"]})
+    key_table.delete(key_table.get("acme", "key_1"))
 
+    assert stored_items() == []
     assert authorize(f"Bearer {secret}")["denied"] == "INVALID_API_KEY"

@@ -12,8 +12,15 @@ from cross_session import errors
 from cross_session.adapters import session_table
 from cross_session.adapters.table import dynamodb
 from cross_session.domain.session import Session
-from cross_session.http_api import ANSWER_TO, PROBLEM_JSON, problem, problem_of
+from cross_session.http_api import (
+    ANSWER_TO,
+    AUTHORIZER_CACHE_SECS,
+    PROBLEM_JSON,
+    problem,
+    problem_of,
+)
 from functions import sessions
+from infra.routes import AUTHORIZER_CACHE_SECONDS
 from tests.unit.conftest import calls
 
 ANSWERS = [
@@ -22,6 +29,10 @@ ANSWERS = [
     (errors.ScopeInsufficientError("the call needs write"), 403, "INSUFFICIENT_SCOPE"),
     (errors.NamespaceDeniedError("not for user-bob"), 403, "NAMESPACE_ACCESS_DENIED"),
     (errors.NotFoundError("memory"), 404, "MEMORY_NOT_FOUND"),
+    (errors.NotFoundError("api_key"), 404, "API_KEY_NOT_FOUND"),
+    (errors.RateLimitedError("wait 7 seconds", 7), 429, "RATE_LIMIT_EXCEEDED"),
+    (errors.UnknownFieldError("role: not known here"), 422, "UNPROCESSABLE_CONTENT"),
+    (errors.IdentityUnavailableError("not now"), 503, "SERVICE_UNAVAILABLE"),
     (errors.RouteNotFoundError("there is no /v2"), 404, "ROUTE_NOT_FOUND"),
     (errors.MethodNotAllowedError("PUT", ["GET", "POST"]), 405, "METHOD_NOT_ALLOWED"),
     (errors.UnsupportedMediaTypeError("the body is text/plain"), 415, "UNSUPPORTED_MEDIA_TYPE"),
@@ -93,6 +104,8 @@ def test_what_is_not_found_is_named() -> None:
         (errors.TableUnavailableError("away"), "Retry-After", "1"),
         (errors.QueueUnavailableError("away"), "Retry-After", "1"),
         (errors.RequestInProgressError("wait"), "Retry-After", "1"),
+        (errors.RateLimitedError("wait", 7), "Retry-After", "7"),
+        (errors.IdentityUnavailableError("away"), "Retry-After", "60"),
     ],
     ids=name_of,
 )
@@ -100,6 +113,10 @@ def test_an_answer_has_the_header_that_http_wants_with_it(
     error: errors.CrossSessionError, header: str, value: str
 ) -> None:
     assert problem_of(error).headers[header] == value
+
+
+def test_a_token_that_cannot_be_checked_is_asked_again_once_the_gateway_asks_again() -> None:
+    assert AUTHORIZER_CACHE_SECS == AUTHORIZER_CACHE_SECONDS
 
 
 def test_a_problem_keeps_the_callers_alphabet() -> None:

@@ -22,7 +22,8 @@ def loaded_by(module: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["functions.sessions", "functions.authorizer", "functions.service"]
+    "module",
+    ["functions.sessions", "functions.authorizer", "functions.service"],
 )
 def test_a_function_without_memories_loads_neither_the_model_nor_the_engines_client(
     module: str,
@@ -38,6 +39,10 @@ def test_the_authorizer_loads_no_web_framework() -> None:
     assert not any(
         name.startswith("aws_lambda_powertools") for name in loaded_by("functions.authorizer")
     )
+
+
+def test_the_authorizer_loads_what_checks_users_tokens_only_for_a_token() -> None:
+    assert not {"jwt", "cryptography"} & loaded_by("functions.authorizer")
 
 
 @pytest.mark.parametrize("module", ["functions.sessions", "functions.authorizer"])

@@ -30,6 +30,18 @@ class NamespaceDeniedError(CrossSessionError):
     """The key is good, but not for this namespace."""
 
 
+class RateLimitedError(CrossSessionError):
+    """The key or the user has had its share; after `retry_after` seconds there is more."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnknownFieldError(CrossSessionError):
+    """The request has fields that nothing here reads, where ignoring one could grant too much."""
+
+
 class NotFoundError(CrossSessionError):
     """Absent, or another owner's: the words are the same for both."""
 
@@ -64,6 +76,10 @@ class ConflictError(CrossSessionError):
 
 class EngineUnavailableError(CrossSessionError):
     """OpenSearch does not answer, or answers that it can't now."""
+
+
+class IdentityUnavailableError(CrossSessionError):
+    """Users' tokens cannot be checked: their issuer does not show its keys."""
 
 
 class TableUnavailableError(CrossSessionError):

@@ -5,6 +5,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from http import HTTPStatus
 from math import isinf
+from time import perf_counter, time
 from typing import Any, NoReturn
 
 from aws_lambda_powertools import Logger
@@ -14,10 +15,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import errors, timing
 from cross_session.adapters import idempotency_table
+from cross_session.default_owner import default_owner
 from cross_session.domain.access import Principal, Scope
+from cross_session.domain.usage import Allowance
+from cross_session.limits import limiter
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECS = 1
+AUTHORIZER_CACHE_SECS = 60  # for so long API Gateway repeats what the authorizer said
 
 # Of each error: its status, and the code that the public clients tell callers.
 ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
@@ -25,6 +30,7 @@ ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
     errors.AuthenticationFailedError: (HTTPStatus.UNAUTHORIZED, "AUTHENTICATION_REQUIRED"),
     errors.ScopeInsufficientError: (HTTPStatus.FORBIDDEN, "INSUFFICIENT_SCOPE"),
     errors.NamespaceDeniedError: (HTTPStatus.FORBIDDEN, "NAMESPACE_ACCESS_DENIED"),
+    errors.RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
     errors.NotFoundError: (HTTPStatus.NOT_FOUND, "NOT_FOUND"),
     errors.RouteNotFoundError: (HTTPStatus.NOT_FOUND, "ROUTE_NOT_FOUND"),
     errors.MethodNotAllowedError: (HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
@@ -32,14 +38,18 @@ ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "UNSUPPORTED_MEDIA_TYPE",
     ),
+    errors.UnknownFieldError: (HTTPStatus.UNPROCESSABLE_ENTITY, "UNPROCESSABLE_CONTENT"),
     errors.ConflictError: (HTTPStatus.CONFLICT, "CONFLICT"),
     errors.FeatureDisabledError: (HTTPStatus.NOT_IMPLEMENTED, "FEATURE_DISABLED"),
     errors.EngineUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+    errors.IdentityUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.TableUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.QueueUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.IdempotencyKeyReusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "UNPROCESSABLE_CONTENT"),
     errors.RequestInProgressError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
 }
+
+_NUMBERS = ("expires_at", "rate_limit_per_minute", "daily_quota")
 
 logger = Logger(service="cross-session")
 
@@ -63,14 +73,46 @@ class Api(APIGatewayHttpResolver):
         with timing.timed("total"):
             try:
                 caller = None if public else _principal(event)
-                _check_body(event)
-                self.append_context(caller=caller)  # type: ignore[no-untyped-call]
-                request = _idempotent_request(event, caller) if caller else None
-                answer = self._answer_once(request, event, context)
             except errors.CrossSessionError as error:
                 return _refused(problem_of(error))
+            if caller is None or caller.rate_limit_per_minute is None:
+                answer = self._answer_to(caller, event, context)
+            else:
+                answer = self._within_limit(caller, caller.rate_limit_per_minute, event, context)
         answer["headers"]["Server-Timing"] = timing.server_timing()
         return answer
+
+    def _within_limit(
+        self, caller: Principal, limit: int, event: dict[str, Any], context: LambdaContext
+    ) -> dict[str, Any]:
+        """The answer, counted, with the headers that tell the caller how much it may still ask."""
+        allowance = limiter.admit(caller, limit=limit)
+        started = perf_counter()
+        if allowance.refused:
+            answer = _refused(problem_of(_over_limit(allowance)))
+        else:
+            answer = self._answer_to(caller, event, context)
+        answer["headers"] |= _limit_headers(allowance)
+        limiter.record(
+            caller,
+            allowance,
+            ok=answer["statusCode"] < HTTPStatus.BAD_REQUEST,
+            size=len((answer.get("body") or "").encode()),
+            seconds=perf_counter() - started,
+        )
+        return answer
+
+    def _answer_to(
+        self, caller: Principal | None, event: dict[str, Any], context: LambdaContext
+    ) -> dict[str, Any]:
+        try:
+            _check_body(event)
+            default_owner.set(caller.sole_namespace if caller else None)
+            self.append_context(caller=caller)  # type: ignore[no-untyped-call]
+            request = _idempotent_request(event, caller) if caller else None
+            return self._answer_once(request, event, context)
+        except errors.CrossSessionError as error:
+            return _refused(problem_of(error))
 
     def _answer_once(
         self,
@@ -108,7 +150,8 @@ class Api(APIGatewayHttpResolver):
     def authorize(self, scope: Scope, namespace: str | None = None) -> Principal:
         """The caller, if its key reaches this far.
 
-        Raises ScopeInsufficientError and NamespaceDeniedError.
+        Raises ScopeInsufficientError and NamespaceDeniedError; to an end user another's
+        namespace is not there, so NotFoundError.
         """
         caller = self.caller
         if caller.scope < scope:
@@ -116,6 +159,8 @@ class Api(APIGatewayHttpResolver):
                 f"this key's scope is {caller.scope.label}; the call needs {scope.label}"
             )
         if namespace is not None and not caller.may_touch(namespace):
+            if caller.end_user:
+                raise errors.NotFoundError("namespace")
             raise errors.NamespaceDeniedError(f"this key is not for namespace {namespace}")
         return caller
 
@@ -173,6 +218,11 @@ def problem_of(error: errors.CrossSessionError) -> Response[str]:
             return problem(status, f"{resource.upper()}_NOT_FOUND", str(error), resource=resource)
         case errors.MethodNotAllowedError(allowed=allowed):
             return problem(status, code, str(error), headers={"Allow": ", ".join(allowed)})
+        case errors.RateLimitedError(retry_after=retry_after):
+            return problem(status, code, str(error), headers={"Retry-After": str(retry_after)})
+        case errors.IdentityUnavailableError():
+            headers = {"Retry-After": str(AUTHORIZER_CACHE_SECS)}
+            return problem(status, code, str(error), headers=headers)
         case (
             errors.EngineUnavailableError()
             | errors.TableUnavailableError()
@@ -269,18 +319,46 @@ def _principal(event: Mapping[str, Any]) -> Principal:
     said = event["requestContext"].get("authorizer", {}).get("lambda") or {}
     if "denied" in said:
         raise errors.AuthenticationFailedError(said["denied"], said["reason"])
+    if "unavailable" in said:
+        raise errors.IdentityUnavailableError(said["unavailable"])
     try:
         namespaces = json.loads(said["namespaces"])
-        return Principal(
+        caller = Principal(
             tenant=said["tenant"],
             key_id=said["key_id"],
             scope=Scope.of(said["scope"]),
             namespaces=None if namespaces is None else tuple(namespaces),
+            name=said.get("name", ""),
+            end_user="end_user" in said,
+            **{name: int(said[name]) for name in _NUMBERS if name in said},
         )
     except KeyError as error:
         raise errors.AuthenticationFailedError(
             "AUTHENTICATION_REQUIRED", "send Authorization: Bearer dk-…"
         ) from error
+    if caller.expires_at is not None and caller.expires_at <= time():
+        code = "TOKEN_EXPIRED" if caller.end_user else "API_KEY_EXPIRED"
+        raise errors.AuthenticationFailedError(code, "this credential has expired")
+    return caller
+
+
+def _over_limit(allowance: Allowance) -> errors.RateLimitedError:
+    wait = allowance.retry_after
+    return errors.RateLimitedError(f"{allowance.refused} is used up; wait {wait} seconds", wait)
+
+
+def _limit_headers(allowance: Allowance) -> dict[str, str]:
+    headers = {
+        "X-RateLimit-Limit": str(allowance.limit),
+        "X-RateLimit-Remaining": str(allowance.remaining),
+        "X-RateLimit-Reset": str(allowance.reset_at),
+    }
+    if allowance.quota_limit is not None:
+        headers |= {
+            "X-Quota-Used": str(allowance.quota_used),
+            "X-Quota-Limit": str(allowance.quota_limit),
+        }
+    return headers
 
 
 def _strict_json(text: str) -> Any:

@@ -34,6 +34,25 @@ class EmbeddingSettings:
     threads: int
 
 
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """`audiences`: what a token's `aud`, or without one its `client_id`, may be."""
+
+    issuer: str
+    audiences: frozenset[str]
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What a key, or an end user's token, may do where its record says nothing else."""
+
+    per_minute: int
+    daily_quota: int | None
+    user_per_minute: int
+    user_daily_quota: int | None
+
+
 @cache
 def table_settings() -> TableSettings:
     return TableSettings(name=_required("TABLE_NAME"))
@@ -64,3 +83,32 @@ def embedding_settings() -> EmbeddingSettings:
 def spill_queue_url() -> str:
     """Where stores go while the engine is away."""
     return _required("SPILL_QUEUE_URL")
+
+
+@cache
+def oidc_settings() -> OidcSettings | None:
+    """None where end users have no tokens."""
+    issuer = os.environ.get("OIDC_ISSUER")
+    if not issuer:
+        return None
+    audiences = (one.strip() for one in _required("OIDC_AUDIENCE").split(","))
+    return OidcSettings(
+        issuer=issuer,
+        audiences=frozenset(filter(None, audiences)),
+        tenant=os.environ.get("OIDC_TENANT", "default"),
+    )
+
+
+@cache
+def limit_settings() -> LimitSettings:
+    return LimitSettings(
+        per_minute=int(os.environ.get("RATE_LIMIT_PER_MINUTE", "6000")),
+        daily_quota=_count_or_none("DAILY_QUOTA"),
+        user_per_minute=int(os.environ.get("USER_RATE_LIMIT_PER_MINUTE", "600")),
+        user_daily_quota=_count_or_none("USER_DAILY_QUOTA"),
+    )
+
+
+def _count_or_none(name: str) -> int | None:
+    value = os.environ.get(name)
+    return int(value) if value else None

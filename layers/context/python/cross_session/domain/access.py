@@ -26,17 +26,54 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A verified caller. `namespaces` are exact names or `prefix*`; None grants all of them."""
+    """A verified caller. `namespaces` are exact names or `prefix*`; None grants all of them.
+
+    An end user is known by a token rather than by a key. `rate_limit_per_minute` None means
+    that its requests are neither limited nor counted.
+    """
 
     tenant: str
     key_id: str
     scope: Scope
     namespaces: tuple[str, ...] | None
+    name: str = ""
+    end_user: bool = False
+    expires_at: int | None = None
+    rate_limit_per_minute: int | None = None
+    daily_quota: int | None = None
+
+    @property
+    def unrestricted(self) -> bool:
+        return self.namespaces is None or "*" in self.namespaces
+
+    @property
+    def sole_namespace(self) -> str | None:
+        """The one namespace that the caller has, where it has exactly one."""
+        match self.namespaces:
+            case (str(only),) if not only.endswith("*"):
+                return only
+        return None
 
     def may_touch(self, namespace: str) -> bool:
         if self.namespaces is None:
             return True
-        return any(
-            namespace.startswith(grant[:-1]) if grant.endswith("*") else namespace == grant
-            for grant in self.namespaces
-        )
+        return any(opens(grant, namespace) for grant in self.namespaces)
+
+    def may_grant(self, namespaces: tuple[str, ...] | None) -> bool:
+        """Whether all that these grants open is the caller's."""
+        if self.namespaces is None or self.unrestricted:
+            return True
+        if namespaces is None:
+            return False
+        return all(any(covers(own, grant) for own in self.namespaces) for grant in namespaces)
+
+
+def opens(grant: str, namespace: str) -> bool:
+    return namespace.startswith(grant[:-1]) if grant.endswith("*") else namespace == grant
+
+
+def covers(grant: str, other: str) -> bool:
+    """Whether `grant` opens every namespace that `other` does."""
+    if other.endswith("*"):
+        return grant.endswith("*") and other.startswith(grant[:-1])
+    return opens(grant, other)

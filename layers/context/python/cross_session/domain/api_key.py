@@ -11,7 +11,11 @@ PREFIX = "dk-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """Times are Unix seconds; `namespaces` as in `access.Principal`."""
+    """Times are Unix seconds; `namespaces` as in `access.Principal`.
+
+    A limit that is None is the service's own. `replaced_by` is the id of the key that it was
+    rotated to.
+    """
 
     id: str
     tenant: str
@@ -21,9 +25,16 @@ class ApiKey:
     created_at: int
     expires_at: int | None = None
     active: bool = True
+    replaced_by: str | None = None
+    rate_limit_per_minute: int | None = None
+    daily_quota: int | None = None
 
     def expired(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+
+def new_id() -> str:
+    return f"key_{secrets.token_hex(8)}"
 
 
 def new_secret() -> str:

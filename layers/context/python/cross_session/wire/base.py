@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from cross_session.default_owner import default_owner
 from cross_session.domain.access import NAMESPACE_PATTERN
 from cross_session.errors import InvalidRequestError
 
@@ -84,7 +85,10 @@ MemoryId = Annotated[str, Field(pattern=MEMORY_ID_PATTERN)]
 
 
 class Owned(BaseModel):
-    """Says whose memories are meant: `namespace`, or its synonym `agent_id`."""
+    """Says whose memories are meant: `namespace`, or its synonym `agent_id`.
+
+    A caller that has just one namespace needs to say neither.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -93,6 +97,8 @@ class Owned(BaseModel):
 
     @model_validator(mode="after")
     def _one_owner(self) -> "Owned":
+        if self.namespace is None and self.agent_id is None:
+            self.namespace = default_owner.get()
         if self.namespace is None and self.agent_id is None:
             raise InvalidRequestError("namespace", "is required (agent_id is its synonym)")
         if None not in (self.namespace, self.agent_id) and self.namespace != self.agent_id:
