@@ -22,7 +22,6 @@ PREFLIGHT = "OPTIONS /{proxy+}"
 
 # What the protocol's public clients can call and this service does not have, by path.
 NOT_BUILT = (
-    "/admin/keys",
     "/debug",
     "/health",
     "/ops",
@@ -30,7 +29,6 @@ NOT_BUILT = (
     "/v1/agents",
     "/v1/analytics",
     "/v1/audit",
-    "/v1/auth",
     "/v1/events",
     "/v1/export",
     "/v1/extract",

@@ -82,6 +82,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "index_memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
+    "keys": Function(table="write"),
     "memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
@@ -119,6 +120,20 @@ ROUTES = (
     Route("GET", "/v1/agents/{agent_id}/memories", "memories"),
     Route("GET", "/v1/agents/{agent_id}/stats", "memories"),
     Route("GET", "/v1/agents/{agent_id}/wake-up", "memories"),
+    Route("POST", "/admin/keys", "keys"),
+    Route("GET", "/admin/keys", "keys"),
+    Route("GET", "/admin/keys/{key_id}", "keys"),
+    Route("PATCH", "/admin/keys/{key_id}", "keys"),
+    Route("DELETE", "/admin/keys/{key_id}", "keys"),
+    Route("POST", "/admin/keys/{key_id}/deactivate", "keys"),
+    Route("POST", "/admin/keys/{key_id}/rotate", "keys"),
+    Route("GET", "/admin/keys/{key_id}/usage", "keys"),
+    Route("POST", "/v1/namespaces/{namespace}/keys", "keys"),
+    Route("GET", "/v1/namespaces/{namespace}/keys", "keys"),
+    Route("PATCH", "/v1/namespaces/{namespace}/keys/{key_id}", "keys"),
+    Route("DELETE", "/v1/namespaces/{namespace}/keys/{key_id}", "keys"),
+    Route("GET", "/v1/namespaces/{namespace}/keys/{key_id}/usage", "keys"),
+    Route("GET", "/v1/auth/whoami", "keys"),
     Route("GET", "/health", "service", public=True),
     Route("GET", "/openapi.json", "service", public=True),
     Route("GET", "/docs", "service", public=True),

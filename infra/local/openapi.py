@@ -11,15 +11,16 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from cross_session import __version__
 from cross_session.adapters.idempotency_table import MAX_KEY_LENGTH
-from functions import memories, service, sessions
+from functions import keys, memories, service, sessions
 from infra.routes import ROUTES
 
-MODULES = (sessions, memories, service)
+MODULES = (sessions, memories, keys, service)
 
 DESCRIPTION = """\
-Memory across sessions for AI assistants. Send `Authorization: Bearer dk-…`. Times are Unix
-seconds. `namespace` and `agent_id` are synonyms; a recall that says `namespace` gets `results`,
-one that says `agent_id` gets `memories`."""
+Memory across sessions for AI assistants. Send `Authorization: Bearer dk-…`, or an end user's
+own token where the deployment takes them. Times are Unix seconds. `namespace` and `agent_id` are
+synonyms; a recall that says `namespace` gets `results`, one that says `agent_id` gets `memories`.
+A caller with exactly one namespace needs to say neither."""
 
 PROBLEM = {
     "type": "object",

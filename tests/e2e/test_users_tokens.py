@@ -87,6 +87,14 @@ def test_to_a_user_everything_of_others_is_absent(site: LocalService, user: http
     assert {answer.status_code for answer in answers} == {404}
 
 
+def test_a_users_token_says_who_they_are_and_manages_nothing(user: httpx.Client) -> None:
+    me = user.get("/v1/auth/whoami").json()
+
+    assert me["name"] == user.headers["X-Sub"]
+    assert (me["scope"], me["namespaces"]) == ("write", [f"user-{me['name']}"])
+    assert user.get("/admin/keys").status_code == 403
+
+
 def test_a_token_that_is_no_good_is_answered_401_with_the_reason(
     site: LocalService, issuer: Issuer
 ) -> None:

@@ -5,9 +5,10 @@ from types import ModuleType
 
 import pytest
 
-from cross_session import http_api
+from cross_session import http_api, limits
+from cross_session.domain.access import Scope
 from cross_session.limits import Limiter
-from functions import sessions
+from functions import keys, sessions
 from tests.unit.conftest import NOW, Clock, caller, calls
 
 pytestmark = pytest.mark.usefixtures("table")
@@ -71,6 +72,12 @@ def test_to_a_user_another_users_session_is_not_there() -> None:
     assert (seen.status, seen.body) == (404, unknown.body)
     assert call("POST", f"/v1/sessions/{session_id}/end", {}, who=BOB).status == 404
     assert call("GET", "/v1/sessions", who=BOB).body == {"sessions": [], "total": 0}
+
+
+def test_a_user_manages_no_keys() -> None:
+    answer = calls(keys)("GET", "/admin/keys", who=BOB)
+
+    assert (answer.status, answer.code) == (403, "INSUFFICIENT_SCOPE")
 
 
 def test_a_key_for_one_namespace_need_not_name_it_and_is_told_of_others() -> None:
@@ -167,3 +174,22 @@ def test_an_unknown_caller_is_told_of_no_limits() -> None:
 
     assert answer.status == 401
     assert not any(name.startswith("X-RateLimit") for name in answer.headers)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_keys_usage_is_there_for_its_admin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TELL_AFTER_SECONDS", 0)
+    admin = caller(scope=Scope.ADMIN)
+    key = calls(keys)("POST", "/admin/keys", {"name": "x", "scope": "read"}, who=admin).body
+    who = limited(100, key_id=key["key_id"])
+    call("GET", "/v1/sessions", who=who)
+    call("GET", "/v1/sessions/ses_none", who=who)
+
+    usage = calls(keys)("GET", f"/admin/keys/{key['key_id']}/usage", who=admin).body
+
+    assert usage["total_requests"] == 2
+    assert (usage["successful_requests"], usage["failed_requests"]) == (1, 1)
+    assert usage["rate_limited_requests"] == 0
+    assert usage["bytes_transferred"] > 0
+    assert usage["avg_latency_ms"] > 0
+    assert usage["last_used_at"] == NOW

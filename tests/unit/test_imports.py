@@ -23,7 +23,7 @@ def loaded_by(module: str) -> frozenset[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["functions.sessions", "functions.authorizer", "functions.service"],
+    ["functions.sessions", "functions.authorizer", "functions.keys", "functions.service"],
 )
 def test_a_function_without_memories_loads_neither_the_model_nor_the_engines_client(
     module: str,
@@ -45,7 +45,7 @@ def test_the_authorizer_loads_what_checks_users_tokens_only_for_a_token() -> Non
     assert not {"jwt", "cryptography"} & loaded_by("functions.authorizer")
 
 
-@pytest.mark.parametrize("module", ["functions.sessions", "functions.authorizer"])
+@pytest.mark.parametrize("module", ["functions.sessions", "functions.authorizer", "functions.keys"])
 def test_no_function_loads_what_is_for_this_machine_or_for_deploying(module: str) -> None:
     assert not {"infra", "moto", "aws_cdk"} & loaded_by(module)
 

@@ -11,12 +11,17 @@ import pytest
 import functions
 from cross_session.domain.access import Scope
 from cross_session.http_api import Api
-from functions import memories, service, sessions
+from functions import keys, memories, service, sessions
 from infra.local.openapi import description
 from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, FUNCTIONS, ROUTES, SCHEDULES, Route
 from tests.unit.conftest import answer_of, caller, request
 
-APPS: dict[str, Api] = {"memories": memories.app, "service": service.app, "sessions": sessions.app}
+APPS: dict[str, Api] = {
+    "keys": keys.app,
+    "memories": memories.app,
+    "service": service.app,
+    "sessions": sessions.app,
+}
 UNDESCRIBED = {("GET", "/openapi.json"), ("GET", "/docs")}
 DESCRIBED = [route for route in ROUTES if (route.method, route.path) not in UNDESCRIBED]
 READING = {
@@ -25,6 +30,16 @@ READING = {
     "/v1/memory/search",
     "/v1/context",
 }  # POST for the size of a question
+
+MEMORY_BODY = {
+    "namespace": "user-bob",
+    "content": "x",
+    "memories": [{"content": "x"}],
+    "importance": 0.5,
+    "memory_id": "mem_1",
+    "tags": ["a"],
+}
+KEY_BODIES = {"POST": {"name": "x", "scope": "read"}, "PATCH": {"name": "x"}}
 
 
 def name_of(route: Route) -> str:
@@ -107,16 +122,14 @@ def test_the_description_says_whether_a_route_needs_a_key(route: Route) -> None:
 )
 def test_a_route_that_writes_needs_more_than_a_reading_key(route: Route) -> None:
     function = importlib.import_module(f"functions.{route.function}")
-    body = {
-        "namespace": "user-bob",
-        "content": "x",
-        "memories": [{"content": "x"}],
-        "importance": 0.5,
-        "memory_id": "mem_1",
-        "tags": ["a"],
-    }
-    path = re.sub(r"\{\w+\}", "x", route.path)
-    event = request(route.method, path, body=json.dumps(body), who=caller(scope=Scope.READ))
+    path = re.sub(r"\{\w+\}", "x", route.path.replace("{key_id}", "key_1"))
+    body = json.dumps(KEY_BODIES.get(route.method) if route.function == "keys" else MEMORY_BODY)
+    event = request(
+        route.method,
+        path,
+        body=None if path.endswith("/rotate") else body,
+        who=caller(scope=Scope.READ),
+    )
 
     answer = answer_of(function, event)
 

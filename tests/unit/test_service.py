@@ -42,9 +42,6 @@ analytics    GET    /v1/analytics/overview
 kpis         GET    /v1/kpis
 events       GET    /v1/events/stream
 audit        GET    /v1/audit
-keys         POST   /admin/keys
-keys         DELETE /admin/keys/key_1
-identity     GET    /v1/auth/whoami
 agents       GET    /v1/agents
 agents       POST   /v1/agents/user-bob/consolidate
 agents       GET    /v1/agents/user-bob/consolidation/log
@@ -131,6 +128,8 @@ def test_a_path_that_nobody_knows_is_404(path: str) -> None:
         ("POST", "/openapi.json", "GET"),
         ("POST", "/docs", "GET"),
         ("OPTIONS", "/v1/agents/user-bob/memories", "GET"),
+        ("PUT", "/admin/keys/key_1", "DELETE, GET, PATCH"),
+        ("POST", "/v1/auth/whoami", "GET"),
     ],
 )
 def test_a_known_path_with_another_method_is_405_and_says_which_ones_it_has(
