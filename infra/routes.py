@@ -89,13 +89,12 @@ FUNCTIONS: Mapping[str, Function] = {
     "migrate_index": Function(engine="indices", timeout_seconds=900),
     "redrive": Function(redrives=("spill",), timeout_seconds=300),
     "service": Function(table="write"),
-    "sessions": Function(table="write", sends_to=("ended_sessions",)),
+    "sessions": Function(table="write"),
 }
 
 QUEUES = (
     # put off up to 15 minutes each time, 100 times are a day without the engine
     Queue("spill", consumer="index_memories", fifo=True, max_receives=100),
-    Queue("ended_sessions", consumer="consolidate"),
 )
 
 ROUTES = (

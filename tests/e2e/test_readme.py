@@ -75,7 +75,7 @@ def test_every_command_of_the_readme_is_one_that_is_run_here() -> None:
 
     assert commands[0] == "make serve"
     assert commands[1] == "make test"
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert len(PYTHON) == 1
 
 
@@ -114,3 +114,9 @@ def test_the_key_for_an_app_opens_its_namespaces(newcomer: Newcomer) -> None:
     ) as client:
         assert client.get("/v1/agents/user-ann/stats").status_code == 200
         assert client.get("/v1/agents/other/stats").status_code == 403
+
+
+def test_a_migration_leaves_an_index_that_is_as_wanted(newcomer: Newcomer) -> None:
+    told = newcomer.bash(BASH[4]).splitlines()
+
+    assert told == ["done: the index in use is as the code wants it", "dropped: nothing"]

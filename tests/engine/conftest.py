@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -16,10 +17,18 @@ from cross_session.adapters import circuit
 from cross_session.adapters import opensearch as connection
 from cross_session.adapters import table as table_adapter
 from cross_session.settings import engine_settings, spill_queue_url, table_settings
+from functions import index_memories
+from infra.local.deliveries import record_of
+from infra.local.environments import Context
+from infra.routes import QUEUES
 from infra.table import TABLE
 from tests.engine.owner import Owner
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
 PointAt = Callable[[str], None]
+SPILL = next(queue for queue in QUEUES if queue.name == "spill")
 
 
 @pytest.fixture
@@ -83,6 +92,50 @@ def answering(status: int, body: object) -> Iterator[str]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator["SQSClient"]:
+    """A client of SQS, with a queue for this test alone."""
+    client = boto3.client("sqs")
+    created = client.create_queue(
+        QueueName=f"{uuid.uuid4().hex}.fifo", Attributes={"FifoQueue": "true"}
+    )
+    monkeypatch.setenv("SPILL_QUEUE_URL", created["QueueUrl"])
+    spill_queue_url.cache_clear()
+    yield client
+    spill_queue_url.cache_clear()
+
+
+def received(queue: "SQSClient", *, visibility: int = 0) -> list[Any]:
+    """Up to ten messages, which can be received again at once unless told otherwise."""
+    return list(
+        queue.receive_message(
+            QueueUrl=spill_queue_url(),
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=visibility,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+    )
+
+
+def consume(messages: list[Any]) -> set[str]:
+    """The ids of the messages that the consumer could not take."""
+    event = {"Records": [record_of(message, SPILL) for message in messages]}
+    answer = index_memories.handler(event, Context("index_memories"))  # type: ignore[arg-type]
+    return {str(one["itemIdentifier"]) for one in answer["batchItemFailures"]}
+
+
+def deliver(queue: "SQSClient") -> int:
+    """Has the consumer take all that waits; how many messages that were."""
+    taken = 0
+    while messages := received(queue):
+        assert consume(messages) == set()
+        for message in messages:
+            queue.delete_message(QueueUrl=spill_queue_url(), ReceiptHandle=message["ReceiptHandle"])
+        taken += len(messages)
+    return taken
 
 
 @pytest.fixture(scope="module", autouse=True)

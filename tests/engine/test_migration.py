@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from threading import Event
 from time import monotonic, sleep
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 from opensearchpy import OpenSearch, Transport
@@ -26,8 +26,12 @@ from cross_session.migrate import CopyDiffersError, Progress, State
 from cross_session.revise import revise
 from cross_session.settings import engine_settings
 from infra import migrate as command
+from tests.engine.conftest import deliver
 from tests.engine.owner import Owner, anywhere
 from tests.ports import free_ports
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
 
 Result = TypeVar("Result")
 
@@ -155,15 +159,14 @@ def test_where_nothing_was_stored_yet_nothing_is_moved() -> None:
     assert migrate.step() == Progress("done")
 
 
-def test_between_block_and_move_reads_answer_and_no_write_is_acknowledged(
-    owner: Owner, want: Want
+def test_between_block_and_move_reads_answer_and_a_store_waits_in_its_queue(
+    owner: Owner, want: Want, queue: "SQSClient", new_circuit: Callable[[], None]
 ) -> None:
     [memory] = owner.remember("Stored before")
     want(shards=2)
     migrate_until("blocked")
 
-    with pytest.raises(EngineUnavailableError):
-        owner.remember("Not acknowledged")
+    [waiting] = owner.remember("Waits")
     with pytest.raises(EngineUnavailableError):
         revise(owner.tenant, owner.namespace, memory.id, {"importance": 0.9})
     with pytest.raises(EngineUnavailableError):
@@ -172,6 +175,9 @@ def test_between_block_and_move_reads_answer_and_no_write_is_acknowledged(
 
     migrate_until("done")
     assert owner.listed() == [memory]
+    new_circuit()
+    assert deliver(queue) == 1
+    assert owner.listed() == [waiting, memory]
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -402,6 +408,7 @@ class Writer:
     seed: int
     acknowledged: dict[str, float] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
+    forgets: int = 0
     refused: int = 0
 
     def write_until(self, end: Event) -> None:
@@ -424,20 +431,26 @@ class Writer:
         self.acknowledged[content] = memory.importance
 
     def _change(self, content: str, importance: float) -> None:
-        [memory] = self._named(content)
+        memory = self._named(content)
+        if memory is None:
+            return
         tenant, namespace, changes = memory.tenant, memory.namespace, {"importance": importance}
         self._repeated(lambda: revise(tenant, namespace, memory.id, changes))
         self.acknowledged[content] = importance
 
     def _forget(self, content: str) -> None:
-        [memory] = self._named(content)
+        memory = self._named(content)
+        if memory is None:
+            return
         selection = Selection(ids=(memory.id,))
         self._repeated(lambda: forget(self.owner.tenant, self.owner.namespace, selection))
         del self.acknowledged[content]
         self.forgotten.append(content)
+        self.forgets += 1
 
-    def _named(self, content: str) -> list[Memory]:
-        return [memory for memory in self.owner.listed() if memory.content == content]
+    def _named(self, content: str) -> Memory | None:
+        """None where it waits in the queue; that it isn't lost shows at the end."""
+        return next((one for one in self.owner.listed() if one.content == content), None)
 
     def _repeated(self, call: Callable[[], Result]) -> Result:
         while True:
@@ -449,7 +462,12 @@ class Writer:
 
 
 def test_nothing_acknowledged_is_lost_doubled_or_brought_back_while_writers_go_on(
-    new_owner: Callable[[], Owner], want: Want, monkeypatch: pytest.MonkeyPatch, alias: str
+    new_owner: Callable[[], Owner],
+    want: Want,
+    monkeypatch: pytest.MonkeyPatch,
+    alias: str,
+    queue: "SQSClient",
+    new_circuit: Callable[[], None],
 ) -> None:
     monkeypatch.setattr(index_migration, "PAGE", 50)
     reader = new_owner()
@@ -472,11 +490,13 @@ def test_nothing_acknowledged_is_lost_doubled_or_brought_back_while_writers_go_o
             one.result()
 
     assert index_migration.current() == f"{alias}-v{index_schema.VERSION}-000004"
+    new_circuit()
+    deliver(queue)
     for writer in writers:
         stored = writer.owner.listed()
         assert sorted(memory.content for memory in stored) == sorted(writer.acknowledged)
         assert {memory.content: memory.importance for memory in stored} == writer.acknowledged
-        assert writer.forgotten
+        assert writer.forgets
 
 
 def read_until(end: Event, owner: Owner) -> int:

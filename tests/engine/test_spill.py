@@ -3,7 +3,6 @@
 import json
 import random
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,19 +26,15 @@ from cross_session.errors import EngineUnavailableError, QueueUnavailableError
 from cross_session.forget import forget
 from cross_session.remember import Note, Remembered, remember
 from cross_session.revise import revise
-from cross_session.settings import spill_queue_url
 from functions import index_memories
 from infra.local.deliveries import record_of
-from infra.local.environments import Context
-from infra.routes import QUEUES
-from tests.engine.conftest import PointAt, answering
+from tests.engine.conftest import SPILL, PointAt, answering, consume, deliver, received
 from tests.engine.owner import Owner
 from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-SPILL = next(queue for queue in QUEUES if queue.name == "spill")
 DECISION = "Decided to use PostgreSQL instead of MongoDB for the project"
 
 
@@ -61,50 +56,6 @@ def back(point_at: PointAt, engine: str, new_circuit: Callable[[], None]) -> Cal
         new_circuit()
 
     return turn
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator["SQSClient"]:
-    """A client of SQS, with a queue for this test alone."""
-    client = boto3.client("sqs")
-    created = client.create_queue(
-        QueueName=f"{uuid.uuid4().hex}.fifo", Attributes={"FifoQueue": "true"}
-    )
-    monkeypatch.setenv("SPILL_QUEUE_URL", created["QueueUrl"])
-    spill_queue_url.cache_clear()
-    yield client
-    spill_queue_url.cache_clear()
-
-
-def received(queue: "SQSClient", *, visibility: int = 0) -> list[Any]:
-    """Up to ten messages, which can be received again at once unless told otherwise."""
-    return list(
-        queue.receive_message(
-            QueueUrl=spill_queue_url(),
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=visibility,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        ).get("Messages", [])
-    )
-
-
-def consume(messages: list[Any]) -> set[str]:
-    """The ids of the messages that the consumer could not take."""
-    event = {"Records": [record_of(message, SPILL) for message in messages]}
-    answer = index_memories.handler(event, Context("index_memories"))  # type: ignore[arg-type]
-    return {str(one["itemIdentifier"]) for one in answer["batchItemFailures"]}
-
-
-def deliver(queue: "SQSClient") -> int:
-    """Has the consumer take all that waits; how many messages that were."""
-    taken = 0
-    while messages := received(queue):
-        assert consume(messages) == set()
-        for message in messages:
-            queue.delete_message(QueueUrl=spill_queue_url(), ReceiptHandle=message["ReceiptHandle"])
-        taken += len(messages)
-    return taken
 
 
 def store(owner: Owner, *notes: Note) -> Remembered:

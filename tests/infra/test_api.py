@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from infra import routes
-from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, FUNCTIONS, PREFLIGHT, ROUTES, Function
+from infra.routes import (
+    AUTHORIZER,
+    AUTHORIZER_CACHE_SECONDS,
+    DEFAULT_FUNCTION,
+    FUNCTIONS,
+    PREFLIGHT,
+    QUEUES,
+    ROUTES,
+    SCHEDULES,
+)
+from infra.storage import construct_id
 from tests.infra.conftest import Synthesize, Synthesized, as_list
 
 WITHOUT_RESOURCES = {  # AWS knows nothing narrower for these than "*"
@@ -19,12 +28,6 @@ WITHOUT_RESOURCES = {  # AWS knows nothing narrower for these than "*"
     "ec2:UnassignPrivateIpAddresses",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
-}
-NEW = {
-    "consolidate": Function(table="write", engine="documents", model=True),
-    "index_memories": Function(table="write", engine="documents", sends_to=("spill",)),
-    "migrate_index": Function(engine="indices", timeout_seconds=900),
-    "redrive": Function(redrives=("spill",)),
 }
 
 
@@ -40,15 +43,6 @@ def variables_of(stage: Synthesized, module: str) -> dict[str, Any]:
 def layers_of(stage: Synthesized, module: str) -> set[str]:
     """Their logical ids, without the hash at the end."""
     return {layer["Ref"][:-8] for layer in stage.function(module)["Layers"]}
-
-
-@pytest.fixture(scope="module")
-def extended(synthesize: Synthesize) -> Synthesized:
-    """A stage with the functions of NEW beside ours."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, function in NEW.items():
-            patch.setitem(routes.FUNCTIONS, name, function)
-        return synthesize("dev")
 
 
 def test_the_api_has_the_routes_of_the_local_server(stage: Synthesized) -> None:
@@ -72,22 +66,22 @@ def test_a_route_leads_to_its_function(stage: Synthesized) -> None:
         assert integration["PayloadFormatVersion"] == "2.0"
 
 
-def test_whoever_starts_a_function_starts_its_published_version(extended: Synthesized) -> None:
-    aliases = extended.resources("Api", "Lambda::Alias")
-    [authorizer] = extended.properties("Api", "ApiGatewayV2::Authorizer")
-    schedules = extended.properties("Api", "Scheduler::Schedule")
-    queues = extended.properties("Api", "Lambda::EventSourceMapping")
+def test_whoever_starts_a_function_starts_its_published_version(dev: Synthesized) -> None:
+    aliases = dev.resources("Api", "Lambda::Alias")
+    [authorizer] = dev.properties("Api", "ApiGatewayV2::Authorizer")
+    schedules = dev.properties("Api", "Scheduler::Schedule")
+    queues = dev.properties("Api", "Lambda::EventSourceMapping")
 
     targets = [
-        *(one["IntegrationUri"] for one in extended.properties("Api", "ApiGatewayV2::Integration")),
+        *(one["IntegrationUri"] for one in dev.properties("Api", "ApiGatewayV2::Integration")),
         authorizer["AuthorizerUri"],
         *(schedule["Target"]["Arn"] for schedule in schedules),
         *(queue["FunctionName"] for queue in queues),
     ]
 
-    assert (len(schedules), len(queues)) == (1, 2)
+    assert (len(schedules), len(queues)) == (len(SCHEDULES), len(QUEUES))
     assert all(any(f"'{alias}'" in str(target) for alias in aliases) for target in targets)
-    versions = extended.resources("Api", "Lambda::Version")
+    versions = dev.resources("Api", "Lambda::Version")
     for alias in aliases.values():
         assert alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] in versions
 
@@ -109,7 +103,7 @@ def test_the_authorizer_is_asked_once_a_minute_and_credential(stage: Synthesized
 
     assert authorizer["AuthorizerType"] == "REQUEST"
     assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
-    assert authorizer["AuthorizerResultTtlInSeconds"] == routes.AUTHORIZER_CACHE_SECONDS
+    assert authorizer["AuthorizerResultTtlInSeconds"] == AUTHORIZER_CACHE_SECONDS
     assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
     assert authorizer["EnableSimpleResponses"] is True
 
@@ -194,17 +188,16 @@ def versions(stage: Synthesized) -> dict[str, str]:
 
 
 def test_no_role_may_do_everything_or_reach_everything(
-    stage: Synthesized, extended: Synthesized
+    stage: Synthesized,
 ) -> None:
-    for synthesized in (stage, extended):
-        for policy in synthesized.properties("Api", "IAM::Policy"):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                actions = as_list(statement["Action"])
-                assert not [action for action in actions if "*" in action]
-                if "*" in as_list(statement["Resource"]):
-                    assert set(actions) <= WITHOUT_RESOURCES
-        for role in synthesized.properties("Api", "IAM::Role"):
-            assert "ManagedPolicyArns" not in role
+    for policy in stage.properties("Api", "IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = as_list(statement["Action"])
+            assert not [action for action in actions if "*" in action]
+            if "*" in as_list(statement["Resource"]):
+                assert set(actions) <= WITHOUT_RESOURCES
+    for role in stage.properties("Api", "IAM::Role"):
+        assert "ManagedPolicyArns" not in role
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -218,7 +211,9 @@ def test_a_function_reaches_only_what_it_says(stage: Synthesized, name: str) -> 
 
     assert stage.actions(name, "dynamodb") == of_table[function.table]
     assert stage.actions(name, "es") == of_engine[function.engine]
-    assert ("SendMessage" in stage.actions(name, "sqs")) == bool(function.sends_to)
+    assert ("SendMessage" in stage.actions(name, "sqs")) == bool(
+        function.sends_to or function.redrives
+    )
 
 
 def test_the_engines_documents_are_reached_below_their_own_paths_only(stage: Synthesized) -> None:
@@ -293,21 +288,20 @@ def test_a_function_can_be_removed_although_alarms_watch_it(stage: Synthesized) 
     assert not [value for value in exported if any(f"'{id}'" in value for id in functions)]
 
 
-def test_a_new_function_takes_one_entry(extended: Synthesized) -> None:
-    queues = extended.properties("Api", "Lambda::EventSourceMapping")
-    redriven = variables_of(extended, "redrive")
+def test_what_starts_a_function_and_what_it_may_do_follow_from_its_entry(dev: Synthesized) -> None:
+    queues = dev.properties("Api", "Lambda::EventSourceMapping")
+    redriven = variables_of(dev, "redrive")
 
-    assert extended.findings == []
+    assert dev.findings == []
     assert all(queue["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for queue in queues)
-    assert sorted(fed_by(queue) for queue in queues) == [
-        ("EndedSessionsQueue", "Consolidate"),
-        ("SpillQueue", "IndexMemories"),
-    ]
-    assert {"MigrateIndexFunction", "RedriveFunction"} <= extended.outputs("Api")
+    assert sorted(fed_by(queue) for queue in queues) == sorted(
+        (f"{construct_id(queue.name)}Queue", construct_id(queue.consumer)) for queue in QUEUES
+    )
+    assert {"MigrateIndexFunction", "RedriveFunction"} <= dev.outputs("Api")
     assert {"SPILL_QUEUE_URL", "SPILL_DEAD_LETTER_QUEUE_URL"} <= redriven.keys()
-    assert {"SendMessage", "ReceiveMessage", "DeleteMessage"} <= extended.actions("redrive", "sqs")
-    assert "ESHttpDelete" in extended.actions("migrate_index", "es")
-    assert "ChangeMessageVisibility" in extended.actions("index_memories", "sqs")
+    assert {"SendMessage", "ReceiveMessage", "DeleteMessage"} <= dev.actions("redrive", "sqs")
+    assert "ESHttpDelete" in dev.actions("migrate_index", "es")
+    assert "ChangeMessageVisibility" in dev.actions("index_memories", "sqs")
 
 
 def test_the_client_layer_stays_for_functions_of_others(stage: Synthesized) -> None:
