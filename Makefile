@@ -10,7 +10,7 @@ CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/li
 	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
 OF_STAGE = -c stage=$(STAGE) $(ARGS)
 
-.PHONY: help serve key migrate redrive test check bench bench-recall layers openapi lock synth diff bootstrap deploy url destroy clean
+.PHONY: help serve key migrate redrive test check bench bench-recall sizing layers openapi lock synth diff bootstrap deploy url destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,9 @@ redrive: $(INSTALLED) ## dead letters back into their queues (STAGE=…, else on
 
 migrate: $(INSTALLED) ## memories into an index as the code wants it (STAGE=…, or this machine's; ARGS=--drop-others)
 	@$(PYTHON) -m infra.migrate $(if $(STAGE),--stage $(STAGE)) $(ARGS)
+
+sizing: $(INSTALLED) ## what it takes and costs at 1 thousand, 1 million and 100 million users
+	@$(PYTHON) -m infra.sizing
 
 test: check ## every test, after the checks
 	$(PYTHON) -m pytest $(ARGS)
