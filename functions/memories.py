@@ -1,10 +1,11 @@
 """HTTP: memories and recall."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 from time import time
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools.event_handler import Response, content_types
@@ -12,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import metrics
-from cross_session.adapters import memory_index, session_table, table
+from cross_session.adapters import memory_index, namespace_table, session_table, table
 from cross_session.adapters.embeddings import embedder
 from cross_session.cold_start import load_at_init
 from cross_session.consolidate import DEFAULT_THRESHOLD, consolidate
@@ -20,21 +21,27 @@ from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.context_block import context_block
 from cross_session.domain.memory import Memory, MemoryType
 from cross_session.domain.selection import Selection
-from cross_session.errors import InvalidRequestError, NotFoundError
+from cross_session.errors import (
+    InvalidRequestError,
+    NotFoundError,
+)
 from cross_session.forget import forget
 from cross_session.http_api import Api
 from cross_session.recall import Recalled, beside, recall, summaries
+from cross_session.rehearse import rehearse
 from cross_session.remember import Remembered, remember
 from cross_session.revise import revise
 from cross_session.timing import spent_ms
-from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN
+from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN, MomentInQuery
 from cross_session.wire.memories import (
     BatchStored,
     Consolidate,
     Context,
     ContextBlockOut,
     FilteredMemories,
+    Folded,
     Forget,
+    ForgetBatch,
     Forgotten,
     Hit,
     Hits,
@@ -80,12 +87,15 @@ def store_memory(body: StoreMemory) -> Response[MemoryStored]:
     remembered = remember(tenant, body.owner, [body.to_note()])
     session = remembered.sessions.get(body.session_id or "")
     [memory] = _stored(remembered)
+    folded = Folded.of(remembered.memories[0])
     return _taken(
         MemoryStored(
             memory=memory,
             indexed=memory.indexed,
             embedding_time_ms=spent_ms("embedding"),
             session_state=session.state if session else None,
+            deduplicated=folded is not None,
+            survivor_id=folded.survivor_id if folded else None,
             warnings=body.warnings() + remembered.warnings,
         )
     )
@@ -105,6 +115,11 @@ def store_batch(body: StoreBatch) -> Response[BatchStored]:
             stored_count=len(stored),
             total_embedding_time_ms=spent_ms("embedding"),
             ended_sessions=[id for id, session in remembered.sessions.items() if session.ended_at],
+            deduplicated=[
+                folded
+                for memory in remembered.memories
+                if (folded := Folded.of(memory)) is not None
+            ],
             warnings=body.all_warnings() + remembered.warnings,
         )
     )
@@ -137,6 +152,7 @@ def _recall(body: Recall) -> Hits | Results:
             now=_moment(body.now),
             timezone=_zone(body.timezone),
         )
+    rehearse(tenant, body.owner, [one.memory for one in found.ranked])
     common: dict[str, Any] = {
         "total_found": len(found.ranked),
         "resolved_time": ResolvedTimeOut.of(found.resolved_time),
@@ -189,10 +205,12 @@ def recall_batch(body: RecallBatch) -> FilteredMemories:
     """Lists memories by a filter, newest first; no question is asked."""
     tenant = app.authorize(Scope.READ, body.owner).tenant
     now = int(time())
+    selection = replace(body.filter.selection(), as_of=body.as_of)
     memories, filtered = memory_index.listed(
-        tenant, body.owner, body.filter.selection(), limit=body.limit, now=now
+        tenant, body.owner, selection, limit=body.limit, now=now
     )
-    total = memory_index.listed(tenant, body.owner, Selection(), limit=0, now=now)[1]
+    all_of_then = Selection(as_of=body.as_of)
+    total = memory_index.listed(tenant, body.owner, all_of_then, limit=0, now=now)[1]
     return FilteredMemories(
         memories=[MemoryOut.of(memory) for memory in memories],
         total=total,
@@ -212,7 +230,7 @@ def context(body: Context) -> ContextBlockOut:
         body.owner,
         body.query,
         limit=CONTEXT_CANDIDATES,
-        selection=Selection(session_id=body.session_id),
+        selection=Selection(session_id=body.session_id, as_of=body.as_of),
         now=_moment(body.now),
         timezone=timezone,
     )
@@ -222,6 +240,7 @@ def context(body: Context) -> ContextBlockOut:
         count_tokens=embedder().tokens,
         timezone=timezone,
     )
+    rehearse(tenant, body.owner, block.memories)
     return ContextBlockOut(
         block=block.text,
         tokens=block.tokens,
@@ -275,6 +294,13 @@ def forget_memories(body: Forget) -> Forgotten:
     return Forgotten(deleted_count=forget(tenant, body.owner, body.selection()))
 
 
+@app.delete("/v1/memories/forget/batch", tags=["memories"])
+def forget_batch(body: ForgetBatch) -> Forgotten:
+    """Deletes the memories that fit the filter; an empty one is refused."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    return Forgotten(deleted_count=forget(tenant, body.owner, body.filter.selection()))
+
+
 @app.post("/v1/memory/consolidate", tags=["memories"])
 def consolidate_memories(body: Consolidate) -> MemoriesConsolidated:
     """Merges the named memories or, with none named, the largest group of near-duplicates."""
@@ -323,14 +349,17 @@ def list_agent_memories(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
     memory_type: Annotated[MemoryType | None, Query()] = None,
+    subject: Annotated[str, Query(max_length=256)] = "",
+    as_of: Annotated[MomentInQuery, Query()] = None,
     content_preview_chars: Preview = None,
 ) -> list[MemoryOut | MemoryPreview]:
-    """Lists a namespace's memories, newest first, as a bare array."""
+    """Lists a namespace's memories, newest first, as a bare array. `as_of`, in Unix seconds or RFC
+    3339, lists what held then."""
     tenant = app.authorize(Scope.READ, agent_id).tenant
     memories, _ = memory_index.listed(
         tenant,
         agent_id,
-        Selection(memory_type=memory_type),
+        Selection(memory_type=memory_type, subject=subject or None, as_of=as_of),
         limit=limit,
         offset=_within_window(offset, limit),
         now=int(time()),
@@ -364,13 +393,15 @@ def wake_up(
     top_n: Annotated[int, Query(ge=1, le=100)] = 20,
     min_importance: Annotated[float, Query(ge=0, le=1)] = 0.0,
 ) -> WakeUp:
-    """Lists what to know at a start: by importance, halved every two weeks."""
+    """Lists what to know at a start: by importance, halved after two weeks. The namespace's policy
+    tells how it goes on; what was flagged is halved each day."""
     tenant = app.authorize(Scope.READ, agent_id).tenant
+    policy = namespace_table.recent(tenant, agent_id).policy
     memories, total = memory_index.most_important(
         tenant,
         agent_id,
         min_importance=min_importance,
-        half_life_days=14,
+        decays={kind: policy.decay(kind) for kind in get_args(MemoryType)},
         limit=top_n,
         now=int(time()),
     )

@@ -37,14 +37,14 @@ NOT_BUILT = (
     "/v1/knowledge",
     "/v1/kpis",
     "/v1/memories",
-    "/v1/memory/deduplicated",
     "/v1/memory/documents",
     "/v1/memory/entities",
-    "/v1/memory/feedback",
     "/v1/namespaces",
     "/v1/ops",
     "/v1/route",
 )
+
+NOT_BUILT_HERE = {("POST", "/v1/namespaces")}  # where another method is
 
 app = Api()
 _started_at = time()
@@ -78,7 +78,7 @@ def docs() -> Response[str]:
 @app.not_found
 def no_route(_error: NotFoundError) -> Response[str]:
     method, path = app.current_event.http_method, app.current_event.path
-    if allowed := _methods_of(path):
+    if (allowed := _methods_of(path)) and (method, path) not in NOT_BUILT_HERE:
         return problem_of(MethodNotAllowedError(method, allowed))
     if any(path == known or path.startswith(f"{known}/") for known in NOT_BUILT):
         return problem_of(FeatureDisabledError(f"{method} {path} is not built in this service"))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import session_table, table
+from cross_session.adapters import namespace_table, session_table, table
 from cross_session.cold_start import load_at_init
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.session import DEFAULT_IDLE_TIMEOUT_SECS, Session
@@ -52,6 +52,8 @@ def start_session(
         metadata=body.metadata or {},
     )
     stored = session_table.create(session).as_of(now_ms // 1000)
+    if not namespace_table.recent(tenant, body.owner).there:
+        namespace_table.create(tenant, body.owner)
     return SessionStarted(session=SessionOut.of(stored))
 
 

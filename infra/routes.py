@@ -77,12 +77,15 @@ class Function:
 
 
 FUNCTIONS: Mapping[str, Function] = {
+    "agents": Function(table="write", engine="documents"),
     "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
+    "deduplicate": Function(table="write", engine="documents", model=True, timeout_seconds=300),
     "expire": Function(table="write", engine="documents", timeout_seconds=300),
     "index_memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
     "keys": Function(table="write"),
+    "knowledge": Function(table="write", engine="documents", model=True, memory_mb=1769),
     "memories": Function(
         table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
     ),
@@ -133,6 +136,21 @@ ROUTES = (
     Route("DELETE", "/v1/namespaces/{namespace}/keys/{key_id}", "keys"),
     Route("GET", "/v1/namespaces/{namespace}/keys/{key_id}/usage", "keys"),
     Route("GET", "/v1/auth/whoami", "keys"),
+    Route("DELETE", "/v1/memories/forget/batch", "memories"),
+    Route("POST", "/v1/memory/feedback", "knowledge"),
+    Route("POST", "/v1/memories/{memory_id}/feedback", "knowledge"),
+    Route("GET", "/v1/memories/{memory_id}/feedback", "knowledge"),
+    Route("PATCH", "/v1/memories/{memory_id}/importance", "knowledge"),
+    Route("POST", "/v1/knowledge/deduplicate", "knowledge"),
+    Route("GET", "/v1/memory/deduplicated", "knowledge"),
+    Route("POST", "/v1/memory/deduplicated/{memory_id}/restore", "knowledge"),
+    Route("GET", "/v1/agents", "agents"),
+    Route("POST", "/v1/agents", "agents"),
+    Route("GET", "/v1/agents/{agent_id}/feedback/summary", "agents"),
+    Route("GET", "/v1/feedback/health", "agents"),
+    Route("GET", "/v1/namespaces", "agents"),
+    Route("GET", "/v1/namespaces/{namespace}/memory_policy", "agents"),
+    Route("PUT", "/v1/namespaces/{namespace}/memory_policy", "agents"),
     Route("GET", "/health", "service", public=True),
     Route("GET", "/openapi.json", "service", public=True),
     Route("GET", "/docs", "service", public=True),
@@ -141,4 +159,7 @@ ROUTES = (
 # A browser asks before it sends; without a route of its own $default would want a credential.
 PREFLIGHT = Route("OPTIONS", "/{proxy+}", DEFAULT_FUNCTION, public=True)
 
-SCHEDULES = (Schedule("expire", every_seconds=60),)
+SCHEDULES = (
+    Schedule("expire", every_seconds=60),
+    Schedule("deduplicate", every_seconds=3_600),
+)

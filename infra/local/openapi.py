@@ -11,10 +11,10 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from cross_session import __version__
 from cross_session.adapters.idempotency_table import MAX_KEY_LENGTH
-from functions import keys, memories, service, sessions
+from functions import agents, keys, knowledge, memories, service, sessions
 from infra.routes import ROUTES
 
-MODULES = (sessions, memories, keys, service)
+MODULES = (sessions, memories, knowledge, agents, keys, service)
 
 DESCRIPTION = """\
 Memory across sessions for AI assistants. Send `Authorization: Bearer dk-…`, or an end user's

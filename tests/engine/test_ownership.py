@@ -8,8 +8,10 @@ from time import time
 import pytest
 
 from cross_session.adapters import memory_index
+from cross_session.domain.feedback import Feedback
 from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
+from cross_session.domain.supersession import superseded
 from cross_session.errors import ConflictError
 from tests.engine.owner import Owner, anywhere
 
@@ -38,6 +40,8 @@ def owners(new_owner: Callable[[], Owner]) -> list[Owner]:
             tags=["shared"],
             session_id="s1",
             metadata={"tenant": "shared"},
+            subject="s.t",
+            feedback=Feedback(upvotes=1),
         )
     return four
 
@@ -60,16 +64,25 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
     assert public - of_no_owner == {
         "candidates",
         "count",
+        "counts",
         "create",
         "delete",
+        "feedback_counts",
         "get",
+        "links",
         "listed",
+        "live_until",
         "most_important",
         "namespaces_of",
+        "nearest",
         "neighbours",
         "owned",
+        "postpone_expiry",
+        "relink",
         "replace",
         "statistics",
+        "superseded",
+        "values_of",
         "with_vectors",
     }
 
@@ -93,7 +106,7 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
         got = [memory_index.get(tenant, namespace, id, now=now) for id in IDS]
         near = memory_index.neighbours(tenant, namespace, listed, now=now)
         important, available = memory_index.most_important(
-            tenant, namespace, min_importance=0, half_life_days=14, limit=100, now=now
+            tenant, namespace, min_importance=0, decays={}, limit=100, now=now
         )
 
         seen = [
@@ -113,6 +126,16 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
         ]
         assert memory_index.statistics(tenant, namespace, now=now).total == 2
         assert memory_index.count(tenant, namespace, selection) == 2
+        [nearest] = memory_index.nearest(tenant, namespace, [VECTOR], limit=100, now=now)
+        assert {(near.memory.tenant, near.memory.namespace) for near in nearest} == {
+            (tenant, namespace)
+        }
+        assert len(nearest) == 2
+        values = memory_index.values_of(tenant, namespace, ["s.t"], since=0, now=now)
+        assert sorted(value.link.id for value in values) == list(IDS)
+        assert memory_index.links(tenant, namespace, IDS).keys() == set(IDS)
+        assert memory_index.counts(tenant, [namespace], now=now) == {namespace: 2}
+        assert memory_index.feedback_counts(tenant, namespace).upvotes == 2
 
 
 def test_a_tenants_namespaces_are_its_own(owners: list[Owner]) -> None:
@@ -144,6 +167,29 @@ def test_a_replacement_touches_its_owners_memory_alone(owners: list[Owner]) -> N
 
     assert owners[0].get("same_0") == changed
     assert list(standing(owners[1:])) == before[1:]
+
+
+def test_a_memory_is_superseded_among_its_owners_alone(owners: list[Owner]) -> None:
+    before = list(standing(owners))
+    mine = owners[0]
+    stored = memory_index.links(mine.tenant, mine.namespace, ["same_0"])["same_0"]
+
+    memory_index.relink(
+        mine.tenant,
+        mine.namespace,
+        [(stored, superseded(stored.link, before[0][0], kind="supersedes", at=1))],
+    )
+    memory_index.postpone_expiry(mine.tenant, mine.namespace, IDS, seconds=5)
+    memory_index.live_until(mine.tenant, mine.namespace, dict.fromkeys(IDS, 9_999_999_999))
+
+    gone, count = memory_index.superseded(mine.tenant, mine.namespace, limit=9, offset=0, now=0)
+    assert ([memory.id for memory in gone], count) == (["same_0"], 1)
+    assert list(standing(owners[1:])) == before[1:]
+    for other in owners[1:]:
+        assert memory_index.superseded(other.tenant, other.namespace, limit=9, offset=0, now=0) == (
+            [],
+            0,
+        )
 
 
 def test_anothers_version_does_not_open_a_memory_for_replacement(owners: list[Owner]) -> None:

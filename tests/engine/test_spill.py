@@ -590,3 +590,67 @@ def test_alarms_hear_of_what_waits_of_the_open_circuit_and_of_what_is_refused(
         ("CircuitOpen", [1.0]),
         ("StoreFailure", [1.0]),
     ]
+
+
+def database(name: str, **fields: Any) -> Note:
+    return Note(content=f"The backend uses {name}", subject="backend.database", **fields)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_value_that_waited_takes_the_older_ones_place(
+    owner: Owner,
+    queue: "SQSClient",
+    point_at: PointAt,
+    back: Callable[[], None],
+    named: bool,
+) -> None:
+    [old] = owner.remember(database("MongoDB", event_time=100))
+    point_at(f"http://127.0.0.1:{free_ports(1)}")
+    new = Note(content="The backend uses PostgreSQL", event_time=200, supersedes=old.id)
+
+    kept = store(owner, new if named else database("PostgreSQL", event_time=200))
+
+    assert kept.waiting == {kept.memories[0].id}
+    back()
+    assert owner.contents() == ["The backend uses MongoDB"]
+    assert deliver(queue) == 1
+    assert owner.contents() == ["The backend uses PostgreSQL"]
+    assert owner.get(old.id).superseded_by == kept.memories[0].id
+
+
+def test_a_value_that_waited_slots_in_behind_one_that_came_later(
+    owner: Owner, queue: "SQSClient", point_at: PointAt, back: Callable[[], None]
+) -> None:
+    point_at(f"http://127.0.0.1:{free_ports(1)}")
+    [waiting] = store(owner, database("MongoDB")).memories
+    back()
+    [current] = owner.remember(database("PostgreSQL", event_time=waiting.event_time + 1))
+
+    assert deliver(queue) == 1
+
+    assert owner.contents() == ["The backend uses PostgreSQL"]
+    assert owner.get(waiting.id).superseded_by == current.id
+
+
+def test_what_an_outage_left_undone_is_done_once_the_index_is_back(
+    owner: Owner,
+    queue: "SQSClient",
+    monkeypatch: pytest.MonkeyPatch,
+    back: Callable[[], None],
+) -> None:
+    owner.start("s1")
+    owner.remember(database("MongoDB", event_time=100, session_id="s1"))
+    with monkeypatch.context() as outage:
+
+        def away(*_: object) -> None:
+            raise EngineUnavailableError("away")
+
+        outage.setattr(remembering, "settle", away)
+        kept = store(owner, database("PostgreSQL", event_time=200, session_id="s1"))
+    assert kept.waiting == {kept.memories[0].id}
+    back()
+
+    assert deliver(queue) == 1
+
+    assert owner.contents() == ["The backend uses PostgreSQL"]
+    assert owner.session("s1").memory_count == 2

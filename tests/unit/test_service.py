@@ -16,7 +16,7 @@ vectors      POST   /v1/namespaces/docs/vectors
 vectors      POST   /v1/namespaces/docs/query
 fulltext     POST   /v1/namespaces/docs/fulltext/search
 hybrid       POST   /v1/namespaces/docs/hybrid
-namespaces   GET    /v1/namespaces
+namespaces   POST   /v1/namespaces
 namespaces   PUT    /v1/namespaces/docs
 namespaces   DELETE /v1/namespaces/docs
 records      GET    /v1/namespaces/docs/records
@@ -27,7 +27,6 @@ routing      POST   /v1/route
 cache        POST   /v1/namespaces/docs/cache/warm
 cache        POST   /v1/admin/cache/clear
 knowledge    POST   /v1/knowledge/graph
-knowledge    POST   /v1/knowledge/deduplicate
 entities     GET    /v1/memory/entities/mem_1
 graph        GET    /v1/memories/mem_1/graph
 extract      POST   /v1/extract
@@ -42,17 +41,11 @@ analytics    GET    /v1/analytics/overview
 kpis         GET    /v1/kpis
 events       GET    /v1/events/stream
 audit        GET    /v1/audit
-agents       GET    /v1/agents
 agents       POST   /v1/agents/user-bob/consolidate
 agents       GET    /v1/agents/user-bob/consolidation/log
 agents       POST   /v1/agents/user-bob/compress
-batch        DELETE /v1/memories/forget/batch
-feedback     POST   /v1/memory/feedback
-feedback     GET    /v1/feedback/health
-restoring    GET    /v1/memory/deduplicated
 files        GET    /v1/export
 files        POST   /v1/import
-health       GET    /health/ready
 """
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from cross_session.adapters import memory_index
 from cross_session.adapters.memory_index import PAGE, Stored
 from cross_session.domain.memory import Memory, MemoryType
+from cross_session.domain.supersession import superseded
 from cross_session.remember import Note, remember
 
 DEFAULT_THRESHOLD = 0.95  # cosine; unrelated texts lie at .65 to .85 with e5
@@ -51,8 +52,8 @@ def consolidate(
     sources = [stored for stored in group if stored.memory.id != merged.id]
     for stored in sources:
         if stored.memory.superseded_by != merged.id:
-            superseded = replace(stored.memory, superseded_by=merged.id, updated_at=now)
-            memory_index.replace(stored, superseded, None)
+            source = superseded(stored.memory, merged, kind="consolidation", at=now)
+            memory_index.replace(stored, replace(source, updated_at=now), None)
     return Consolidated(merged, [stored.memory for stored in sources])
 
 

@@ -1,7 +1,7 @@
 """A question in, the memories that answer it out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from time import time
 from typing import Literal
@@ -13,6 +13,7 @@ from cross_session.domain.question import Question, read
 from cross_session.domain.ranking import DEFAULT_VECTOR_WEIGHT, Ranked, Weights, fuse, rank
 from cross_session.domain.selection import Selection
 from cross_session.domain.session import Session
+from cross_session.domain.supersession import outdated
 from cross_session.domain.temporal import SessionReference
 
 Routing = Literal["hybrid", "vector", "bm25"]
@@ -87,7 +88,7 @@ def recall(
     )
 
     def find(meaning: str) -> memory_index.Found:
-        return memory_index.candidates(
+        found = memory_index.candidates(
             tenant,
             namespace,
             text=query if weight < 1 else None,
@@ -96,6 +97,10 @@ def recall(
             selection=selection,
             now=int(time()),
         )
+        # two values of a subject stand only while a store is under way, or was cut off
+        replaced = outdated([one.memory for one in found.candidates])
+        current = [one for one in found.candidates if one.memory.id not in replaced]
+        return replace(found, candidates=current)
 
     if not rerank or vector_weight is not None or routing != "hybrid":
         return Recalled(fuse(find(query).candidates, vector_weight=weight)[:limit], None)

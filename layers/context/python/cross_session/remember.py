@@ -20,14 +20,23 @@ from cross_session.adapters import (
 )
 from cross_session.adapters.embeddings import MAX_TOKENS, embedder
 from cross_session.adapters.memory_index import Stored
+from cross_session.deduplicate import fold
 from cross_session.domain.draft import Draft
 from cross_session.domain.memory import DEFAULT_IMPORTANCE, DEFAULT_TYPE, Memory, MemoryType
+from cross_session.domain.policy import MemoryPolicy
 from cross_session.domain.search_text import actor_of, as_preceding, context_text
 from cross_session.domain.selection import Selection
 from cross_session.domain.session import Session
-from cross_session.errors import ConflictError, EngineUnavailableError, NotFoundError
+from cross_session.domain.supersession import current
+from cross_session.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from cross_session.recount import recount, recounted_since
 from cross_session.settings import spill_queue_url
+from cross_session.supersede import settle, supersede
 
 _ROUNDS = 8
 
@@ -37,7 +46,7 @@ class Note:
     """What a caller asks to have remembered; times as in `Memory`, None where it left a choice.
 
     `id` names the memory where the caller wants to: a later note with that id takes its
-    place, whatever its content.
+    place, whatever its content. `supersedes` is the id of the memory whose place it takes.
     """
 
     content: str
@@ -48,6 +57,8 @@ class Note:
     metadata: dict[str, Any] | None = None
     event_time: int | None = None
     expires_at: int | None = None
+    subject: str | None = None
+    supersedes: str | None = None
     id: str | None = None
 
 
@@ -66,9 +77,16 @@ class Remembered:
 
 @dataclass(slots=True)
 class _Progress:
-    """What is stored so far, by the draft's place, and how it changes what sessions hold."""
+    """What is stored so far, by the draft's place, and how it changes what sessions hold.
+
+    `touched` are memories as they stood before they were said again; `settled` tells whether
+    all that was outdated is superseded.
+    """
 
     memories: dict[int, Memory] = field(default_factory=dict)
+    touched: list[Memory] = field(default_factory=list)
+    settled: bool = False
+    warnings: list[str] = field(default_factory=list)
     stored_in: Counter[str | None] = field(default_factory=Counter)
     repeated_in: set[str | None] = field(default_factory=set)
 
@@ -78,12 +96,13 @@ def remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
 
     A note whose like was stored before (same session, content and event time) is that
     memory: it takes the other fields that the note gives, and keeps its id and its place.
-    Raises ConflictError where other writers keep getting in between, and EngineUnavailableError
-    or QueueUnavailableError where nothing takes the notes.
+    Raises ConflictError where other writers keep getting in between, InvalidRequestError where
+    there is nothing to supersede, and EngineUnavailableError or QueueUnavailableError where
+    nothing takes the notes.
     """
     try:
         return _remember(tenant, namespace, notes)
-    except ConflictError:
+    except (ConflictError, InvalidRequestError):
         raise
     except Exception:
         metrics.count("StoreFailure")
@@ -101,7 +120,8 @@ def store_late(draft: Draft) -> None:
     if waited.expired(began // 10**9) or tombstones.covers(waited):
         return
     progress = _Progress()
-    circuit.guarded(partial(_index, [draft], progress, late=True))
+    policy = namespace_table.get(waited.tenant, waited.namespace).policy
+    circuit.guarded(partial(_index, [draft], progress, policy, late=True))
     memory = progress.memories[0]
     _count(waited.tenant, waited.namespace, progress, began=began)
     if tombstones.covers(memory):  # forgotten just before it was written
@@ -112,23 +132,34 @@ def store_late(draft: Draft) -> None:
 def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     began = time_ns()
     now = began // 10**9
+    policy = _policy(tenant, namespace)
     preceding = _preceding(tenant, namespace, notes)
     unembedded = [
-        _as_memory(tenant, namespace, note, now=now, sequence=began + index, preceding=before)
+        _as_memory(
+            tenant,
+            namespace,
+            note,
+            now=now,
+            sequence=began + index,
+            preceding=before,
+            policy=policy,
+        )
         for index, (note, before) in enumerate(zip(notes, preceding, strict=True))
     ]
     vectors = embedder().passages([context_text(memory) for memory in unembedded])
     drafts = [
-        Draft(memory=memory, given=_given(note), vector=vector)
+        Draft(memory=memory, given=_given(note), vector=vector, supersedes=note.supersedes)
         for memory, note, vector in zip(unembedded, notes, vectors, strict=True)
     ]
     progress = _Progress()
     waiting: dict[int, Draft] = {}
     try:
-        circuit.guarded(partial(_index, drafts, progress, late=False))
+        circuit.guarded(partial(_index, drafts, progress, policy, late=False))
     except EngineUnavailableError:
         waiting = {
-            place: draft for place, draft in enumerate(drafts) if place not in progress.memories
+            place: draft
+            for place, draft in enumerate(drafts)
+            if place not in progress.memories or (draft.outdates and not progress.settled)
         }
         spill_queue.send(list(waiting.values()), queue_url=spill_queue_url())
         metrics.count("StoreSpilled", len(waiting))
@@ -138,7 +169,11 @@ def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
         {actor for memory in unembedded if (actor := actor_of(memory.content, memory.metadata))},
     )
     said_in = {id for id, stored in progress.stored_in.items() if stored > 0}
-    said_in |= {draft.memory.session_id for draft in waiting.values()}
+    said_in |= {
+        draft.memory.session_id
+        for place, draft in waiting.items()
+        if place not in progress.memories
+    }
     last_said = {
         memory.session_id: said
         for memory in unembedded
@@ -150,22 +185,83 @@ def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     labels = [
         f"session_id: {id} is no session of this namespace; kept as a label" for id in unknown
     ]
+    stored = [
+        progress.memories[place] if place in progress.memories else waiting[place].named()
+        for place in range(len(notes))
+    ]
+    warnings = progress.warnings + _replaced_before(notes, stored)
     return Remembered(
-        [
-            waiting[place].named() if place in waiting else progress.memories[place]
-            for place in range(len(notes))
-        ],
+        stored,
         sessions,
-        labels + _cut_short(notes),
-        frozenset(draft.named().id for draft in waiting.values()),
+        warnings + labels + _cut_short(notes),
+        frozenset(stored[place].id for place in waiting),
     )
 
 
-def _index(drafts: Sequence[Draft], progress: _Progress, *, late: bool) -> None:
-    """Writes the drafts; `progress` tells what was done even where this raises.
+def _policy(tenant: str, namespace: str) -> MemoryPolicy:
+    """The namespace's policy; one that is stored into for the first time is listed from now on."""
+    known = namespace_table.get(tenant, namespace)
+    if not known.there:
+        namespace_table.create(tenant, namespace)
+    return known.policy
 
-    A `late` one gives way to what was accepted after it.
+
+def _index(
+    drafts: Sequence[Draft], progress: _Progress, policy: MemoryPolicy, *, late: bool
+) -> None:
+    """Writes the drafts, and has them take the place of what they outdate.
+
+    `progress` tells what was done even where this raises. A `late` one gives way to what was
+    accepted after it.
     """
+    first = drafts[0].memory
+    if not late:
+        _check_superseded(first.tenant, first.namespace, drafts)
+    if policy.dedup_on_store:
+        drafts = _folded(drafts, threshold=policy.dedup_threshold)
+    _write(drafts, progress, late=late)
+    stored = [progress.memories[place] for place in range(len(drafts))]
+    successors = {
+        draft.supersedes: memory
+        for draft, memory in zip(drafts, stored, strict=True)
+        if draft.supersedes is not None
+    }
+    progress.warnings += supersede(first.tenant, first.namespace, successors)
+    settle(first.tenant, first.namespace, [*progress.touched, *stored])
+    progress.settled = True
+
+
+def _check_superseded(tenant: str, namespace: str, drafts: Sequence[Draft]) -> None:
+    named = {draft.supersedes for draft in drafts if draft.supersedes is not None}
+    named -= {draft.memory.id for draft in drafts}  # the caller's own
+    if missing := named - memory_index.links(tenant, namespace, list(named)).keys():
+        raise InvalidRequestError("supersedes", f"there is no memory {min(missing)}")
+
+
+def _folded(drafts: Sequence[Draft], *, threshold: float) -> list[Draft]:
+    """The drafts; one that repeats another memory is superseded by it from the start.
+
+    One that is to supersede another, or that the caller names, is never folded.
+    """
+    first = drafts[0].memory
+    folded = fold(
+        first.tenant,
+        first.namespace,
+        [draft.named() for draft in drafts],
+        [draft.vector for draft in drafts],
+        threshold=threshold,
+        now=first.created_at,
+    )
+    return [
+        draft
+        if draft.supersedes or "id" in draft.given
+        else replace(draft, memory=replace(memory, id=""))
+        for draft, memory in zip(drafts, folded, strict=True)
+    ]
+
+
+def _write(drafts: Sequence[Draft], progress: _Progress, *, late: bool) -> None:
+    last_value = {draft.memory.subject: place for place, draft in enumerate(drafts)}
     attempts = dict.fromkeys(range(len(drafts)), 0)
     for _ in range(_ROUNDS):
         tried = [drafts[place].named(attempt) for place, attempt in attempts.items()]
@@ -179,11 +275,22 @@ def _index(drafts: Sequence[Draft], progress: _Progress, *, late: bool) -> None:
             elif stood.memory.content != memory.content and "id" not in draft.given:
                 pending[place] = attempt + 1
             else:
+                if (
+                    last_value[memory.subject] == place
+                    and attempt != memory.sequence
+                    and _replaced(stood.memory, memory)
+                ):
+                    said_already = _current_value(memory)
+                    if said_already is None:
+                        pending[place] = memory.sequence
+                        continue
+                    stood = said_already
                 try:
                     progress.memories[place] = _restated(stood, memory, draft, late=late)
                 except ConflictError:
                     pending[place] = attempt
                 else:
+                    progress.touched.append(stood.memory)
                     progress.stored_in[stood.memory.session_id] -= 1
                     progress.stored_in[progress.memories[place].session_id] += 1
                     progress.repeated_in |= {
@@ -194,6 +301,35 @@ def _index(drafts: Sequence[Draft], progress: _Progress, *, late: bool) -> None:
         if not attempts:
             return
     raise ConflictError("other writers kept changing the same memories; repeat the request")
+
+
+def _replaced(stood: Memory, memory: Memory) -> bool:
+    """Whether another value of its subject has taken its place, so that to say it again is news."""
+    return memory.subject is not None and stood.superseded_kind in ("subject", "restoration")
+
+
+def _current_value(memory: Memory) -> Stored | None:
+    """The current value of the memory's subject, if it says just the same."""
+    newest, _ = memory_index.listed(
+        memory.tenant,
+        memory.namespace,
+        Selection(subject=memory.subject, session_id=memory.session_id),
+        limit=1,
+        now=memory.created_at,
+    )
+    if not newest or newest[0].content != memory.content:
+        return None
+    return memory_index.get(memory.tenant, memory.namespace, newest[0].id, now=memory.created_at)
+
+
+def _replaced_before(notes: Sequence[Note], stored: Sequence[Memory]) -> list[str]:
+    """Warnings for what is not current, though it was just stored."""
+    return [
+        f"{memory.id} was superseded by {memory.superseded_by} before; it stays so"
+        for note, memory in zip(notes, stored, strict=True)
+        if memory.superseded_kind in ("supersedes", "restoration")
+        or (memory.superseded_kind == "subject" and note.subject is None)
+    ]
 
 
 def _preceding(tenant: str, namespace: str, notes: Sequence[Note]) -> list[str | None]:
@@ -219,14 +355,23 @@ def _last_said(tenant: str, namespace: str, session_id: str) -> str | None:
 
 
 def _as_memory(
-    tenant: str, namespace: str, note: Note, *, now: int, sequence: int, preceding: str | None
+    tenant: str,
+    namespace: str,
+    note: Note,
+    *,
+    now: int,
+    sequence: int,
+    preceding: str | None,
+    policy: MemoryPolicy,
 ) -> Memory:
+    memory_type = note.memory_type or DEFAULT_TYPE
+    ttl = policy.ttl_seconds(memory_type)
     return Memory(
         id=note.id or "",
         tenant=tenant,
         namespace=namespace,
         content=note.content,
-        memory_type=note.memory_type or DEFAULT_TYPE,
+        memory_type=memory_type,
         importance=DEFAULT_IMPORTANCE if note.importance is None else note.importance,
         tags=note.tags or [],
         session_id=note.session_id,
@@ -235,20 +380,23 @@ def _as_memory(
         created_at=now,
         updated_at=now,
         sequence=sequence,
-        expires_at=note.expires_at,
+        expires_at=now + ttl if note.expires_at is None and ttl is not None else note.expires_at,
+        subject=note.subject,
         preceding=preceding,
         written_at=sequence,
     )
 
 
 def _given(note: Note) -> frozenset[str]:
-    return frozenset(name for name, value in asdict(note).items() if value is not None)
+    given = {name for name, value in asdict(note).items() if value is not None}
+    return frozenset(given - {"supersedes"})
 
 
 def _restated(stood: Stored, memory: Memory, draft: Draft, *, late: bool) -> Memory:
     """The memory that stood, with what its repeat says differently written to it.
 
-    One that had expired counts no more: `memory`, the draft's own, takes its place.
+    Said again it is current again, unless the draft is folded too, or what took its place still
+    stands. One that had expired counts no more: `memory`, the draft's own, takes its place.
     """
     before = stood.memory
     if before.expired(memory.created_at):
@@ -257,11 +405,20 @@ def _restated(stood: Stored, memory: Memory, draft: Draft, *, late: bool) -> Mem
         return before
     else:
         restated = draft.restating(before)
+        if not _stays_superseded(before, memory):
+            restated = current(restated)
         if restated == replace(before, updated_at=restated.updated_at):
             return before
     same_text = context_text(restated) == context_text(before)
     memory_index.replace(stood, restated, None if same_text else draft.vector)
     return restated
+
+
+def _stays_superseded(before: Memory, memory: Memory) -> bool:
+    if before.superseded_kind in ("subject", "supersedes", "restoration"):
+        successor = before.superseded_by or ""
+        return bool(memory_index.links(before.tenant, before.namespace, [successor]))
+    return before.superseded_kind == "deduplication" and memory.superseded_by is not None
 
 
 def _tell_sessions(

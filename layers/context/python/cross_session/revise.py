@@ -1,5 +1,6 @@
 """A memory changed where it stands."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from time import time_ns
 from typing import Any
@@ -18,13 +19,19 @@ def revise(tenant: str, namespace: str, memory_id: str, changes: dict[str, Any])
 
     Raises NotFoundError, and ConflictError where other writers keep getting in between.
     """
+    return rework(tenant, namespace, memory_id, lambda memory: replace(memory, **changes))
+
+
+def rework(
+    tenant: str, namespace: str, memory_id: str, reworked: Callable[[Memory], Memory]
+) -> Memory:
+    """As `revise`, where what a field becomes depends on what it is."""
     accepted_at = time_ns()
     now = accepted_at // 10**9
     for attempt in range(_ATTEMPTS):
         stored = memory_index.get(tenant, namespace, memory_id, now=now)
         revised = replace(
-            stored.memory,
-            **changes,
+            reworked(stored.memory),
             updated_at=now,
             written_at=max(accepted_at, stored.memory.written_at),
         )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-DIMENSIONS = 384  # of e5-small-v2's vectors
+MODEL = "e5-small"
+DIMENSIONS = 384  # of its vectors
 ALIAS = "memories"
 VERSION = 2  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
 QUESTION_WORDS = (
@@ -64,8 +65,21 @@ MAPPING: dict[str, Any] = {
         "updated_at": {"type": "long"},
         "sequence": {"type": "long"},
         "expires_at": {"type": "long"},
+        "subject": {"type": "keyword"},
+        "valid_until": {"type": "long"},
         "superseded_by": {"type": "keyword"},
         "written_at": {"type": "long", "index": False, "doc_values": False},
+        "superseded_kind": {"type": "keyword"},
+        "superseded_at": {"type": "long"},
+        "feedback": {
+            "properties": {
+                "upvotes": {"type": "integer"},
+                "downvotes": {"type": "integer"},
+                "flags": {"type": "integer"},
+                "flagged": {"type": "boolean"},
+                "entries": {"type": "object", "enabled": False},
+            }
+        },
         "vector": {
             "type": "knn_vector",
             "dimension": DIMENSIONS,

@@ -17,10 +17,13 @@ from opensearchpy.exceptions import RequestError, TransportError
 
 from cross_session.adapters import opensearch
 from cross_session.adapters.index_schema import ALIAS, definition, index_name
-from cross_session.domain.memory import Memory
+from cross_session.domain.feedback import Entry, Feedback
+from cross_session.domain.memory import Memory, MemoryType
+from cross_session.domain.policy import FLAGGED_HALF_LIFE_DAYS, HALF_LIFE_DAYS, Decay
 from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
 from cross_session.domain.selection import MAX_TERM_BYTES, Selection, metadata_terms, too_long
+from cross_session.domain.supersession import Link
 from cross_session.errors import ConflictError, InvalidRequestError, NotFoundError
 from cross_session.settings import engine_settings
 
@@ -36,6 +39,27 @@ _DELETE_TIMEOUT_SECS = 20
 
 _UNREAD = ["vector", "text", "context"]
 _READ = {"excludes": _UNREAD}
+_ANY = Selection()
+_LINK = list(Link.__dataclass_fields__)
+_KNN_AT_ONCE = 100
+# The same as `policy.kept`, in OpenSearch's scripting language.
+_WHAT_IS_LEFT = """
+double age = Math.max(0.0, params.now - doc['created_at'].value);
+double halves = age / params.half_life;
+String decay = params.decays.getOrDefault(doc['memory_type'].value, 'exponential');
+double kept = 1.0;
+if (doc['feedback.flagged'].size() > 0 && doc['feedback.flagged'].value) {
+  kept = Math.pow(0.5, age / params.flagged_half_life);
+} else if (decay == 'exponential') {
+  kept = Math.pow(0.5, halves);
+} else if (decay == 'power_law') {
+  kept = 1 / (1 + halves);
+} else if (decay == 'logarithmic') {
+  kept = 1 / (1 + Math.log(1 + halves) / Math.log(2));
+}
+return doc['importance'].value * kept;
+"""
+_SUBJECTS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +73,22 @@ class Stored:
     index: str
     seq_no: int
     primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLink:
+    """A link as it stands, with the version that a careful write names, as in `Stored`."""
+
+    link: Link
+    index: str
+    seq_no: int
+    primary_term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    memory: Memory
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +108,13 @@ class Statistics:
     average_importance: float | None
     oldest_at: int | None
     newest_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackCounts:
+    upvotes: int
+    downvotes: int
+    flags: int
 
 
 def create_index() -> None:
@@ -248,22 +295,24 @@ def most_important(
     namespace: str,
     *,
     min_importance: float,
-    half_life_days: float,
+    decays: Mapping[MemoryType, Decay],
     limit: int,
     now: int,
 ) -> tuple[list[Memory], int]:
-    """The first by importance, halved every `half_life_days`, and how many there are in all."""
+    """The first by what `policy.kept` leaves of their importance, and how many there are in all."""
     selection = Selection(min_importance=min_importance)
-    decay = {"origin": now, "offset": 0, "scale": half_life_days * 86_400, "decay": 0.5}
     body = {
         "query": {
             "script_score": {
                 "query": {"bool": {"filter": owned(tenant, namespace, selection, now=now)}},
                 "script": {
-                    "source": "doc['importance'].value * decayNumericExp("
-                    "params.origin, params.scale, params.offset, params.decay,"
-                    " doc['created_at'].value)",
-                    "params": {name: float(value) for name, value in decay.items()},
+                    "source": _WHAT_IS_LEFT,
+                    "params": {
+                        "now": float(now),
+                        "half_life": HALF_LIFE_DAYS * 86_400.0,
+                        "flagged_half_life": FLAGGED_HALF_LIFE_DAYS * 86_400.0,
+                        "decays": dict(decays),
+                    },
                 },
             }
         },
@@ -276,17 +325,222 @@ def most_important(
 
 
 def with_vectors(
-    tenant: str, namespace: str, *, limit: int, now: int
+    tenant: str,
+    namespace: str,
+    *,
+    selection: Selection = _ANY,
+    limit: int,
+    now: int,
 ) -> list[tuple[Stored, list[float]]]:
     """The newest memories with their versions and vectors."""
+    found: list[tuple[Stored, list[float]]] = []
+    after: list[Any] = []
+    while len(found) < limit:
+        body = {
+            "query": {"bool": {"filter": owned(tenant, namespace, selection, now=now)}},
+            "sort": [{"sequence": "desc"}, {"id": "asc"}],
+            "size": min(PAGE, limit - len(found)),
+            "seq_no_primary_term": True,
+            "_source": {"excludes": ["text", "context"]},
+        } | ({"search_after": after} if after else {})
+        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        if not hits:
+            break
+        found += [(_to_stored(hit), hit["_source"]["vector"]) for hit in hits]
+        after = hits[-1]["sort"]
+    return found
+
+
+def nearest(
+    tenant: str, namespace: str, vectors: Sequence[Sequence[float]], *, limit: int, now: int
+) -> list[list[Near]]:
+    """Of each vector, the `limit` memories nearest to it, nearest first."""
+    within = {"bool": {"filter": owned(tenant, namespace, Selection(), now=now)}}
+    bodies: list[dict[str, Any]] = [
+        {
+            "query": {"knn": {"vector": {"vector": vector, "k": limit, "filter": within}}},
+            "size": limit,
+            "_source": _READ,
+        }
+        for vector in vectors
+    ]
+    return [
+        [Near(_to_memory(hit["_source"]), 2 * hit["_score"] - 1) for hit in found["hits"]]
+        for start in range(0, len(bodies), _KNN_AT_ONCE)
+        for found in _msearch(tenant, namespace, bodies[start : start + _KNN_AT_ONCE])
+    ]
+
+
+def values_of(
+    tenant: str, namespace: str, subjects: Sequence[str], *, since: int, now: int
+) -> list[StoredLink]:
+    """The memories of these subjects that hold at `since` or later, superseded ones too."""
+    found: list[StoredLink] = []
+    for start in range(0, len(subjects), _SUBJECTS_AT_ONCE):
+        body: dict[str, Any] = {
+            "query": {
+                "bool": {
+                    "filter": [
+                        *_predicates(tenant, namespace, Selection()),
+                        {"terms": {"subject": subjects[start : start + _SUBJECTS_AT_ONCE]}},
+                        _not({"range": {"expires_at": {"lte": now}}}),
+                        _not({"range": {"valid_until": {"lt": since}}}),
+                    ]
+                }
+            },
+            "sort": [{"sequence": "asc"}, {"id": "asc"}],
+            "size": PAGE,
+            "seq_no_primary_term": True,
+            "_source": _LINK,
+        }
+        while hits := _search(tenant, namespace, body)["hits"]["hits"]:
+            found += [_to_link(hit) for hit in hits]
+            body["search_after"] = hits[-1]["sort"]
+    return found
+
+
+def links(tenant: str, namespace: str, memory_ids: Sequence[str]) -> dict[str, StoredLink]:
+    """Those of the memories that are there, by id, as last written."""
+    if not memory_ids:
+        return {}
+    wanted = [_address(tenant, namespace, id) | {"_source": _LINK} for id in memory_ids]
+    found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
+    stored = [_to_link(document) for document in found if document["found"]]
+    return {one.link.id: one for one in stored}
+
+
+def relink(
+    tenant: str, namespace: str, moved: Sequence[tuple[StoredLink, Link]]
+) -> list[StoredLink]:
+    """Writes where memories stand now, and nothing else of them, searchable on return.
+
+    Returns those that somebody else wrote since they were read; they stay as they are.
+    """
+    operations: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+        (
+            {
+                "update": {
+                    **_address(tenant, namespace, stored.link.id),
+                    "_index": stored.index,
+                    "require_alias": False,
+                    "if_seq_no": stored.seq_no,
+                    "if_primary_term": stored.primary_term,
+                }
+            },
+            {"doc": asdict(link)},
+        )
+        for stored, link in moved
+    ]
+    outcome = _bulk(
+        iter(operations),
+        timeout_secs=_STORE_TIMEOUT_SECS + len(operations) * _STORE_TIMEOUT_SECS_EACH,
+    )
+    return [
+        stored
+        for (stored, _), item in zip(moved, outcome, strict=True)
+        if item["update"]["status"] in (404, 409)
+    ]
+
+
+def superseded(
+    tenant: str, namespace: str, *, limit: int, offset: int, now: int
+) -> tuple[list[Memory], int]:
+    """A page of what is kept and no longer current, and how many there are; latest first."""
     body = {
-        "query": {"bool": {"filter": owned(tenant, namespace, Selection(), now=now)}},
-        "sort": [{"sequence": "desc"}],
+        "query": {
+            "bool": {
+                "filter": [
+                    *_predicates(tenant, namespace, Selection()),
+                    _not({"range": {"expires_at": {"lte": now}}}),
+                    {"exists": {"field": "superseded_by"}},
+                ]
+            }
+        },
+        "sort": [{"superseded_at": "desc"}, {"sequence": "desc"}, {"id": "asc"}],
+        "from": offset,
         "size": limit,
-        "seq_no_primary_term": True,
+        "track_total_hits": True,
+        "_source": _READ,
     }
-    hits = _search(tenant, namespace, body)["hits"]["hits"]
-    return [(_to_stored(hit), hit["_source"]["vector"]) for hit in hits]
+    found = _search(tenant, namespace, body)["hits"]
+    return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+
+
+def postpone_expiry(
+    tenant: str, namespace: str, memory_ids: Sequence[str], *, seconds: int
+) -> None:
+    """Lets the memories live that much longer; those that have no end, or are gone, stay so."""
+    later = {
+        "source": "if (ctx._source.expires_at == null) { ctx.op = 'none' }"
+        " else { ctx._source.expires_at += params.seconds }",
+        "params": {"seconds": seconds},
+    }
+    _rewrite(tenant, namespace, dict.fromkeys(memory_ids, later), refresh=False)
+
+
+def live_until(tenant: str, namespace: str, ends: Mapping[str, int]) -> None:
+    """Lets the memories live until then at least; those that have no end, or are gone, stay so."""
+    source = (
+        "if (ctx._source.expires_at == null || ctx._source.expires_at >= params.end)"
+        " { ctx.op = 'none' } else { ctx._source.expires_at = params.end }"
+    )
+    scripts = {id: {"source": source, "params": {"end": end}} for id, end in ends.items()}
+    _rewrite(tenant, namespace, scripts, refresh=True)
+
+
+def _rewrite(
+    tenant: str, namespace: str, scripts: Mapping[str, dict[str, Any]], *, refresh: bool
+) -> None:
+    operations: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+        (
+            {"update": _address(tenant, namespace, id) | {"retry_on_conflict": 3}},
+            {"script": script},
+        )
+        for id, script in scripts.items()
+    ]
+    if operations:
+        _bulk(
+            iter(operations),
+            timeout_secs=_STORE_TIMEOUT_SECS + len(operations) * _STORE_TIMEOUT_SECS_EACH,
+            refresh=refresh,
+        )
+
+
+def feedback_counts(tenant: str, namespace: str) -> FeedbackCounts:
+    """Of all the namespace's memories, superseded ones too."""
+    signals = list(FeedbackCounts.__dataclass_fields__)
+    body = {
+        "query": {"bool": {"filter": _predicates(tenant, namespace, Selection())}},
+        "size": 0,
+        "aggs": {name: {"sum": {"field": f"feedback.{name}"}} for name in signals},
+    }
+    sums = _search(tenant, namespace, body)["aggregations"]
+    return FeedbackCounts(**{name: int(sums[name]["value"]) for name in signals})
+
+
+def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int]:
+    """How many memories each of the namespaces has to recall; those that have none are absent."""
+    if not namespaces:
+        return {}
+    body = {
+        "query": {
+            "bool": {
+                "filter": [
+                    {"term": {"tenant": tenant}},
+                    {"terms": {"namespace": namespaces}},
+                    _not({"range": {"expires_at": {"lte": now}}}),
+                    *_held(None),
+                ]
+            }
+        },
+        "size": 0,
+        "aggs": {"namespaces": {"terms": {"field": "namespace", "size": len(namespaces)}}},
+    }
+    routing = ",".join(_routing(tenant, namespace) for namespace in namespaces)
+    params = {"routing": routing}
+    found = _ask(lambda engine: engine.search(index=ALIAS, body=body, params=params))
+    buckets = found["aggregations"]["namespaces"]["buckets"]
+    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
 
 def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
@@ -336,9 +590,23 @@ def owned(tenant: str, namespace: str, selection: Selection, *, now: int) -> lis
     """The filters that every read goes through: one owner's memories that live and count."""
     return [
         *_predicates(tenant, namespace, selection),
-        {"bool": {"must_not": {"range": {"expires_at": {"lte": now}}}}},
-        {"bool": {"must_not": {"exists": {"field": "superseded_by"}}}},
+        _not({"range": {"expires_at": {"lte": now}}}),
+        *_held(selection.as_of),
     ]
+
+
+def _held(as_of: int | None) -> list[dict[str, Any]]:
+    """What is current or, with a time, what held then."""
+    if as_of is None:
+        return [_not({"exists": {"field": "superseded_by"}})]
+    return [
+        {"range": {"event_time": {"lte": as_of}}},
+        _not({"range": {"valid_until": {"lte": as_of}}}),
+    ]
+
+
+def _not(predicate: dict[str, Any]) -> dict[str, Any]:
+    return {"bool": {"must_not": predicate}}
 
 
 def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[str, Any]]:
@@ -353,6 +621,8 @@ def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[
         predicates.append({"term": {"memory_type": chosen.memory_type}})
     if chosen.session_id is not None:
         predicates.append({"term": {"session_id": chosen.session_id}})
+    if chosen.subject is not None:
+        predicates.append({"term": {"subject": chosen.subject}})
     if chosen.any_tags:
         predicates.append({"terms": {"tags": chosen.any_tags}})
     predicates += [{"term": {"tags": tag}} for tag in chosen.all_tags]
@@ -433,22 +703,30 @@ def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> l
 
 
 def _bulk(
-    operations: Iterator[tuple[dict[str, Any], dict[str, Any] | None]], *, timeout_secs: float
+    operations: Iterator[tuple[dict[str, Any], dict[str, Any] | None]],
+    *,
+    timeout_secs: float,
+    refresh: bool = True,
 ) -> list[dict[str, Any]]:
-    """Each operation's own outcome, in order, searchable on return.
+    """Each operation's own outcome, in order, searchable on return unless told otherwise.
 
     Raises EngineUnavailableError if any was turned away; the others may have been done,
     which repeating the call finds out.
     """
     body = [part for operation in operations for part in operation if part is not None]
     # without require_alias an engine may make an index of the alias's name, of guessed fields
-    params = {"refresh": "true", "require_alias": "true", "request_timeout": timeout_secs}
+    params = {
+        "refresh": "true" if refresh else "false",
+        "require_alias": "true",
+        "request_timeout": timeout_secs,
+    }
 
     def write(engine: OpenSearch) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = engine.bulk(body=body, index=ALIAS, params=params)["items"]
         for item in items:
             outcome = next(iter(item.values()))
-            if outcome["status"] != 409:
+            gone = outcome.get("error", {}).get("type") == "document_missing_exception"
+            if outcome["status"] != 409 and not gone:
                 opensearch.raise_for(outcome)
         return items
 
@@ -509,8 +787,21 @@ def _to_source(memory: Memory, vector: Sequence[float] | None) -> dict[str, Any]
 
 
 def _to_memory(source: Mapping[str, Any]) -> Memory:
-    fields = {name: source[name] for name in Memory.__dataclass_fields__}
-    return Memory(**fields | {"metadata": json.loads(source["metadata"])})
+    fields = {name: source[name] for name in Memory.__dataclass_fields__ if name in source}
+    given = source.get("feedback", {})  # absent from what was written before there was any
+    entries = [Entry(**entry) for entry in given.get("entries", ())]
+    return Memory(
+        **fields
+        | {
+            "metadata": json.loads(source["metadata"]),
+            "feedback": Feedback(**given | {"entries": entries}),
+        }
+    )
+
+
+def _to_link(document: Mapping[str, Any]) -> StoredLink:
+    link = Link(**document["_source"])
+    return StoredLink(link, document["_index"], document["_seq_no"], document["_primary_term"])
 
 
 def _to_stored(document: Mapping[str, Any]) -> Stored:

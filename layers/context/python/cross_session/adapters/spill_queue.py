@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cross_session.domain.draft import Draft
+from cross_session.domain.feedback import Feedback
 from cross_session.domain.memory import Memory
 from cross_session.errors import QueueUnavailableError
 
@@ -69,10 +70,12 @@ def to_draft(encoded: str) -> Draft:
     """The draft of a message, from its attribute as a Lambda event has it, in base64."""
     fields = json.loads(zlib.decompress(base64.b64decode(encoded)))
     vector = np.frombuffer(base64.b64decode(fields["vector"]), dtype="<f4")
+    memory = fields["memory"] | {"feedback": Feedback()}  # nobody has seen it yet
     return Draft(
-        memory=Memory(**fields["memory"]),
+        memory=Memory(**memory),
         given=frozenset(fields["given"]),
         vector=vector.tolist(),
+        supersedes=fields["supersedes"],
     )
 
 
@@ -80,6 +83,7 @@ def _packed(draft: Draft) -> bytes:
     fields = {
         "memory": asdict(draft.memory),
         "given": sorted(draft.given),
+        "supersedes": draft.supersedes,
         "vector": base64.b64encode(np.array(draft.vector, dtype="<f4").tobytes()).decode(),
     }
     return zlib.compress(json.dumps(fields, ensure_ascii=False).encode())

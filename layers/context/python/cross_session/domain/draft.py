@@ -11,11 +11,18 @@ class Draft:
 
     `given` names the fields that the caller set; the others have their defaults. With "id"
     among them the memory's id is the caller's own, else it is still to be derived.
+    `supersedes` is the id of the memory whose place it takes.
     """
 
     memory: Memory
     given: frozenset[str]
     vector: list[float]
+    supersedes: str | None = None
+
+    @property
+    def outdates(self) -> bool:
+        """Whether something may have to give way to it."""
+        return self.supersedes is not None or self.memory.subject is not None
 
     def named(self, attempt: int = 0) -> Memory:
         """The memory with its id; `attempt` as in `memory_id`."""
@@ -33,13 +40,12 @@ class Draft:
         return replace(memory, id=derived)
 
     def restating(self, standing: Memory) -> Memory:
-        """The memory that stands, with what this says differently; said again, it is current."""
+        """The memory that stands, with what this says differently."""
         given = {name: getattr(self.memory, name) for name in self.given - {"id"}}
         restated = replace(
             standing,
             **given,
             updated_at=self.memory.updated_at,
-            superseded_by=None,
             written_at=max(standing.written_at, self.memory.written_at),
         )
         if restated.content != standing.content:

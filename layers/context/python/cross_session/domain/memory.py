@@ -4,10 +4,16 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cross_session.domain.feedback import Feedback
+
 DEFAULT_IMPORTANCE = 0.5
 
 MemoryType = Literal["episodic", "semantic", "procedural", "working"]
 DEFAULT_TYPE: MemoryType = "episodic"
+
+# Why a memory is no longer current: merged into another; said before; an older value of its
+# subject; named by its successor; undone, as what had taken its place was put back.
+SupersededKind = Literal["consolidation", "deduplication", "subject", "supersedes", "restoration"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +24,12 @@ class Memory:
 
     `event_time` is when the thing happened, `created_at` when it was stored.
     `preceding` is what the session's memory before this one said, cut short; None for a
-    note, which stands alone. A memory with `superseded_by` is kept and can be read by its
-    id, but is no longer recalled. `written_at`, in nanoseconds since 1970, is when its last
-    write was accepted: one that comes late must not undo it.
+    note, which stands alone. `written_at`, in nanoseconds since 1970, is when its last write
+    was accepted: one that comes late must not undo it.
+
+    `subject` is what it gives a value of, "backend.database": the newest is the current one.
+    A memory with `superseded_by` is kept and can be read by its id, but is recalled only
+    `as_of` a time from `event_time` until `valid_until`. `superseded_at` is by the clock.
     """
 
     id: str
@@ -37,7 +46,12 @@ class Memory:
     updated_at: int
     sequence: int
     expires_at: int | None = None
+    subject: str | None = None
+    valid_until: int | None = None
     superseded_by: str | None = None
+    superseded_kind: SupersededKind | None = None
+    superseded_at: int | None = None
+    feedback: Feedback = field(default_factory=Feedback)
     preceding: str | None = None
     written_at: int = field(default=0, compare=False)
 

@@ -17,6 +17,7 @@ class Selection:
     Times are Unix seconds, half-open: `since` <= event_time < `until`, and
     `created_after` <= created_at < `created_before`. Each
     field of `metadata`, nested ones too, must be equal; of a list, each member must be there.
+    `as_of` selects what held then instead of what is current, whenever it was stored.
     """
 
     ids: tuple[str, ...] = ()
@@ -26,6 +27,8 @@ class Selection:
     any_tags: tuple[str, ...] = ()
     all_tags: tuple[str, ...] = ()
     session_id: str | None = None
+    subject: str | None = None
+    as_of: int | None = None
     since: int | None = None
     until: int | None = None
     created_after: int | None = None
@@ -36,7 +39,7 @@ class Selection:
         return self != Selection()
 
     def selects(self, memory: Memory) -> bool:
-        """Whether the memory fits, told without the index, which tells the same."""
+        """Whether the memory fits, `as_of` apart, told without the index, which tells the same."""
         terms = frozenset(metadata_terms(memory.metadata))
         return (
             (not self.ids or memory.id in self.ids)
@@ -45,6 +48,7 @@ class Selection:
             and (not self.any_tags or not set(self.any_tags).isdisjoint(memory.tags))
             and set(self.all_tags) <= set(memory.tags)
             and self.session_id in (None, memory.session_id)
+            and self.subject in (None, memory.subject)
             and _from_until(memory.event_time, self.since, self.until)
             and _from_until(memory.created_at, self.created_after, self.created_before)
             and all(term in terms for term in metadata_terms(self.metadata))

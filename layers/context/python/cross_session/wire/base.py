@@ -1,10 +1,18 @@
 """The field types and bounds that requests share. Null and empty mean absent."""
 
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from cross_session.default_owner import default_owner
 from cross_session.domain.access import NAMESPACE_PATTERN
@@ -62,6 +70,12 @@ def _moment(value: Any) -> Any:
     return int(moment.timestamp())
 
 
+def _moment_in_query(value: Any) -> Any:
+    """A query has no numbers: digits are Unix seconds there."""
+    is_number = isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value)
+    return int(value) if is_number else _moment(value or None)
+
+
 def _empty_is_absent(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
@@ -75,12 +89,20 @@ Moment = Annotated[
     Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)],
     BeforeValidator(_moment, json_schema_input_type=int | str),
 ]
+MomentInQuery = Annotated[
+    Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)] | None,
+    BeforeValidator(_moment_in_query, json_schema_input_type=int | str | None),
+]
 Importance = Annotated[float, Field(ge=0, le=1)]
 Content = Annotated[str, Field(min_length=1), _at_most_bytes(100_000)]
 Query = Annotated[str, Field(min_length=1), _at_most_bytes(10_000)]
 Summary = Annotated[str, _at_most_bytes(10_000)]
 Tag = Annotated[str, Field(min_length=1, max_length=256)]
 Tags = Annotated[list[Tag], Field(max_length=100)]
+Subject = Annotated[
+    Annotated[str, Field(min_length=1, max_length=256, examples=["backend.database"])] | None,
+    BeforeValidator(_empty_is_absent),
+]
 MemoryId = Annotated[str, Field(pattern=MEMORY_ID_PATTERN)]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from cross_session.domain.explanation import sentence
-from cross_session.domain.memory import Memory, MemoryType
+from cross_session.domain.memory import Memory, MemoryType, SupersededKind
 from cross_session.domain.ranking import Ranked
 from cross_session.domain.selection import Selection
 from cross_session.domain.session import SessionState
@@ -25,6 +25,7 @@ from cross_session.wire.base import (
     Namespace,
     Owned,
     Query,
+    Subject,
     Tags,
     UnixSeconds,
 )
@@ -68,6 +69,12 @@ TimeZone = Annotated[
 ]
 
 
+AsOf = Annotated[
+    Moment | None,
+    Field(default=None, description="Of what held then, instead of what is current"),
+]
+
+
 class NoteIn(_Lenient):
     content: Content
     memory_type: MemoryType | None = Field(default=None, description="episodic if absent")
@@ -80,6 +87,11 @@ class NoteIn(_Lenient):
     event_time: Moment | None = Field(
         default=None, description="When it happened: Unix seconds or RFC 3339; now if absent"
     )
+    subject: Subject = Field(
+        default=None,
+        description="What it gives the value of; the newest value by event_time is the current one",
+    )
+    supersedes: MemoryId | None = Field(default=None, description="The memory whose place it takes")
 
     def to_note(self, id: str | None = None) -> Note:
         expires_at = self.expires_at
@@ -94,6 +106,8 @@ class NoteIn(_Lenient):
             metadata=self.metadata,
             event_time=self.event_time,
             expires_at=expires_at,
+            subject=self.subject,
+            supersedes=self.supersedes,
             id=id,
         )
 
@@ -137,6 +151,8 @@ class Recall(_Lenient, Owned):
     since: Moment | None = Field(default=None, description="Of event_time, included")
     until: Moment | None = Field(default=None, description="Of event_time, included")
     metadata: Metadata | None = Field(default=None, description="Each field equal to this")
+    subject: Subject = None
+    as_of: AsOf = None
     timezone: TimeZone | None = None
     now: Moment | None = Field(default=None, description="The caller's; the clock's if absent")
     explain: bool | None = Field(default=None, description="Tell each hit's parts and why")
@@ -175,6 +191,8 @@ class Recall(_Lenient, Owned):
             since=self.since,
             until=None if self.until is None else self.until + 1,
             metadata=self.metadata or {},
+            subject=self.subject,
+            as_of=self.as_of,
         )
 
 
@@ -188,6 +206,7 @@ class Context(_Lenient, Owned):
     query: Query = Field(description="The user's first message, or what the session is about")
     token_budget: Annotated[int, Field(ge=1, le=MAX_TOKEN_BUDGET), _null_is_default(800)] = 800
     session_id: MaybeSessionId = Field(default=None, description="Of this session alone")
+    as_of: AsOf = None
     timezone: TimeZone | None = None
     now: Moment | None = None
 
@@ -204,6 +223,7 @@ class Filter(BaseModel):
     created_before: UnixSeconds | None = None
     memory_type: MemoryType | None = None
     session_id: MaybeSessionId = None
+    subject: Subject = None
 
     def selection(self) -> Selection:
         return Selection(
@@ -214,6 +234,7 @@ class Filter(BaseModel):
             created_before=self.created_before,
             memory_type=self.memory_type,
             session_id=self.session_id,
+            subject=self.subject,
         )
 
 
@@ -222,6 +243,11 @@ class RecallBatch(_Lenient, Owned):
 
     filter: Annotated[Filter, _null_is_default({})] = Field(default_factory=Filter)
     limit: Annotated[int, Field(ge=1, le=1_000), _null_is_default(100)] = 100
+    as_of: AsOf = None
+
+
+class ForgetBatch(Owned):
+    filter: Filter = Field(description="At least one predicate")
 
 
 class UpdateMemory(BaseModel):
@@ -298,7 +324,10 @@ class MemoryOut(BaseModel):
     last_accessed_at: int = Field(description="When it was stored: reads are not written down")
     access_count: int = 0
     expires_at: int | None
+    subject: str | None
+    valid_until: int | None = Field(description="It held from event_time until then")
     superseded_by: str | None
+    superseded_kind: SupersededKind | None
 
     @classmethod
     def of(cls, memory: Memory) -> "MemoryOut":
@@ -317,7 +346,10 @@ class MemoryOut(BaseModel):
             updated_at=memory.updated_at,
             last_accessed_at=memory.created_at,
             expires_at=memory.expires_at,
+            subject=memory.subject,
+            valid_until=memory.valid_until,
             superseded_by=memory.superseded_by,
+            superseded_kind=memory.superseded_kind,
         )
 
 
@@ -345,11 +377,26 @@ class MemoryPreview(MemoryOut):
         )
 
 
+class Folded(BaseModel):
+    """A memory that says nothing new, and the one that stands for it in recall."""
+
+    id: str
+    survivor_id: str
+
+    @classmethod
+    def of(cls, memory: Memory) -> "Folded | None":
+        if memory.superseded_by is None or memory.superseded_kind != "deduplication":
+            return None
+        return cls(id=memory.id, survivor_id=memory.superseded_by)
+
+
 class MemoryStored(BaseModel):
     memory: StoredMemory
     indexed: bool = Field(description="The memory's own")
     embedding_time_ms: int
     session_state: SessionState | None = None
+    deduplicated: bool = Field(description="Whether the survivor stands for it in recall")
+    survivor_id: str | None
     warnings: list[str] = []
 
 
@@ -359,6 +406,7 @@ class BatchStored(BaseModel):
     stored_count: int
     total_embedding_time_ms: int
     ended_sessions: list[str] = Field(description="Named sessions that had ended")
+    deduplicated: list[Folded] = Field(description="The stored ones that others stand for")
     warnings: list[str] = []
 
 
