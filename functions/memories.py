@@ -1,6 +1,6 @@
 """HTTP: memories and recall."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
@@ -22,11 +22,13 @@ from cross_session.domain.context_block import context_block
 from cross_session.domain.memory import Memory, MemoryType
 from cross_session.domain.selection import Selection
 from cross_session.errors import (
+    EngineUnavailableError,
     InvalidRequestError,
     NotFoundError,
+    TableUnavailableError,
 )
 from cross_session.forget import forget
-from cross_session.http_api import Api
+from cross_session.http_api import RETRY_AFTER_SECS, Api
 from cross_session.recall import Recalled, beside, recall, summaries
 from cross_session.rehearse import rehearse
 from cross_session.remember import Remembered, remember
@@ -52,6 +54,7 @@ from cross_session.wire.memories import (
     MemoryPreview,
     MemoryStored,
     NamespaceStats,
+    Ready,
     Recall,
     RecallBatch,
     ResolvedTimeOut,
@@ -413,8 +416,29 @@ def wake_up(
     )
 
 
+@app.get("/health/ready", tags=["service"])
+def ready() -> Response[str]:
+    """Tells whether memories can be stored and recalled now; needs no key."""
+    checks = {"table": _check(session_table.check), "index": _check(memory_index.check)}
+    is_ready = all(state == "ok" for state in checks.values())
+    return Response(
+        HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
+        content_types.APPLICATION_JSON,
+        Ready(ready=is_ready, checks=checks).model_dump_json(),
+        headers={} if is_ready else {"Retry-After": str(RETRY_AFTER_SECS)},
+    )
+
+
+def _check(answers: Callable[[], None]) -> str:
+    try:
+        answers()
+    except (EngineUnavailableError, TableUnavailableError) as error:
+        return str(error)
+    return "ok"
+
+
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.answer(event, context)
+    return app.answer(event, context, public=event["routeKey"] == "GET /health/ready")
 
 
 def _stored(remembered: Remembered) -> list[StoredMemory]:

@@ -14,8 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from cross_session import __version__
+from cross_session.domain.access import Scope
 from cross_session.errors import FeatureDisabledError, MethodNotAllowedError, RouteNotFoundError
 from cross_session.http_api import Api, problem_of
+from cross_session.wire.capabilities import Capabilities
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 PREFLIGHT = "OPTIONS /{proxy+}"
@@ -50,6 +52,12 @@ app = Api()
 _started_at = time()
 
 
+class Alive(BaseModel):
+    alive: bool = True
+    version: str = __version__
+    uptime_seconds: int
+
+
 class Health(BaseModel):
     status: str = "ok"
     healthy: bool = True
@@ -61,6 +69,19 @@ class Health(BaseModel):
 def health() -> Health:
     """Tells that the service answers; needs no key."""
     return Health(uptime_seconds=int(time() - _started_at))
+
+
+@app.get("/health/live", tags=["service"])
+def live() -> Alive:
+    """Tells that the service runs; needs no key."""
+    return Alive(uptime_seconds=int(time() - _started_at))
+
+
+@app.get("/v1/capabilities", tags=["service"])
+def capabilities() -> Capabilities:
+    """Tells what this service can do, for clients that ask first."""
+    app.authorize(Scope.READ)
+    return Capabilities.true_of(_methods_of)
 
 
 @app.get("/openapi.json", include_in_schema=False)
@@ -88,7 +109,7 @@ def no_route(_error: NotFoundError) -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event["routeKey"] == PREFLIGHT:
         return {"statusCode": 204}  # the gateway adds what the browser asked for
-    public = event["routeKey"] != "$default"
+    public = event["routeKey"] not in ("$default", "GET /v1/capabilities")
     return app.answer(event, context, public=public)
 
 

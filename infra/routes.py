@@ -151,7 +151,10 @@ ROUTES = (
     Route("GET", "/v1/namespaces", "agents"),
     Route("GET", "/v1/namespaces/{namespace}/memory_policy", "agents"),
     Route("PUT", "/v1/namespaces/{namespace}/memory_policy", "agents"),
+    Route("GET", "/v1/capabilities", "service"),
     Route("GET", "/health", "service", public=True),
+    Route("GET", "/health/live", "service", public=True),
+    Route("GET", "/health/ready", "memories", public=True),
     Route("GET", "/openapi.json", "service", public=True),
     Route("GET", "/docs", "service", public=True),
 )

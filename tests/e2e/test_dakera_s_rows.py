@@ -1,5 +1,5 @@
 """The rest of the protocol, by the public Dakera SDK: PROTOCOL.md's should-have rows on memories,
-agents and policies. Each test runs with `DakeraClient` and with `AsyncDakeraClient`."""
+agents, policies and health. Each test runs with `DakeraClient` and with `AsyncDakeraClient`."""
 
 import asyncio
 import time
@@ -269,6 +269,30 @@ def test_agents_are_made_and_listed_with_what_they_hold(
     assert isinstance(client.list_agents(), list)
     kinds = {one.name: one.kind for one in client.list_namespaces()}
     assert kinds[namespace] == kinds[f"{namespace}-2"] == "agent"
+
+
+def test_the_service_says_that_it_is_there_and_ready(client: DakeraClient) -> None:
+    assert client.health_live()["alive"] is True
+    ready = client.health_ready()
+    assert ready["ready"] is True
+    assert ready["checks"] == {"table": "ok", "index": "ok"}
+
+
+def test_a_client_that_asks_first_learns_what_there_is(service: Service, namespace: str) -> None:
+    with DakeraClient(service.url, api_key=service.key, preflight=True) as client:
+        capabilities = client.capabilities()
+        chat = open_chat(client, namespace)
+
+    active = capabilities.active_model
+    assert active is not None
+    assert (active.name.value, active.dimension) == ("e5-small", 384)
+    assert capabilities.supports_session_touch
+    assert capabilities.supports_prefix_grants
+    assert capabilities.sessions.idle_timeout_secs == 14_400
+    assert not capabilities.supports_attachments
+    assert not capabilities.supports_records
+    assert not capabilities.supports_documents
+    assert chat.session_id
 
 
 def test_the_newer_value_of_a_subject_is_recalled_and_the_older_by_its_time(

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from time import monotonic, time
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,11 @@ from cross_session.domain.selection import Selection
 from cross_session.errors import EngineUnavailableError
 from cross_session.forget import forget, forget_expired
 from cross_session.revise import revise
+from functions import memories
 from tests.engine.conftest import PointAt, answering
 from tests.engine.owner import Owner
 from tests.ports import free_ports
+from tests.unit.conftest import answer_of, request
 
 
 def calls(owner: Owner) -> dict[str, Callable[[], object]]:
@@ -94,3 +97,20 @@ def test_a_recall_is_not_answered_by_half_where_one_of_its_searches_was_turned_a
 
         with pytest.raises(EngineUnavailableError):
             owner.recall("anything")
+
+
+def test_the_service_is_ready_only_while_the_engine_answers(point_at: PointAt, engine: str) -> None:
+    def ready() -> tuple[int, dict[str, Any], str | None]:
+        event = request("GET", "/health/ready", who=None)
+        answer = answer_of(memories, event)
+        return answer.status, answer.body, answer.headers.get("Retry-After")
+
+    assert ready()[0] == 200
+    point_at(f"http://127.0.0.1:{free_ports(1)}")
+    status, body, retry_after = ready()
+
+    assert (status, body["ready"], retry_after) == (503, False, "1")
+    assert body["checks"]["table"] == "ok"
+    assert "memory index" in body["checks"]["index"]
+    point_at(engine)
+    assert ready()[1]["checks"] == {"table": "ok", "index": "ok"}

@@ -104,7 +104,7 @@ def test_a_route_needs_a_key_unless_it_is_public(route: Route) -> None:
 def test_only_what_tells_nothing_of_anyone_is_public() -> None:
     public = {route.path for route in ROUTES if route.public}
 
-    assert public == {"/health", "/openapi.json", "/docs"}
+    assert public == {"/health", "/health/live", "/health/ready", "/openapi.json", "/docs"}
 
 
 @pytest.mark.parametrize("route", DESCRIBED, ids=name_of)

@@ -8,7 +8,9 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import __version__
+from cross_session.adapters import embeddings, index_schema
 from functions import service
+from infra.routes import ROUTES
 from tests.unit.conftest import Answer, answer_of, caller, request
 
 OTHER_FAMILIES = """\
@@ -167,3 +169,21 @@ def test_a_browser_that_asks_before_it_sends_needs_no_key() -> None:
     answer = service.handler(event, LambdaContext())
 
     assert answer == {"statusCode": 204}
+
+
+def test_the_model_that_is_told_is_the_one_that_embeds() -> None:
+    told = call("GET", "/v1/capabilities", who=caller()).body
+
+    [model] = told["models"]
+    assert (model["name"], model["dimension"]) == (index_schema.MODEL, index_schema.DIMENSIONS)
+    assert model["max_seq_length"] == embeddings.MAX_TOKENS
+    assert told["default_model"] == index_schema.MODEL
+
+
+def test_what_there_is_to_tell_of_keys_depends_on_their_routes() -> None:
+    told = call("GET", "/v1/capabilities", who=caller()).body["auth"]
+
+    built = {(route.method, route.path) for route in ROUTES}
+    assert told["key_update"] == any(
+        method == "PATCH" and path.startswith("/admin/keys/") for method, path in built
+    )

@@ -543,6 +543,15 @@ def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int
     return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
 
+def check() -> None:
+    """Raises EngineUnavailableError where no memory could be read now."""
+    try:
+        with _engine() as engine:
+            engine.search(index=ALIAS, body={"size": 0, "terminate_after": 1})
+    except TransportError as error:
+        raise EngineUnavailableError("the memory index is not there yet") from error
+
+
 def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
     body = {
         "query": {"bool": {"filter": owned(tenant, namespace, Selection(), now=now)}},

@@ -181,6 +181,11 @@ def newest(
     return heapq.merge(*shards, key=_started_key, reverse=True)
 
 
+def check() -> None:
+    """Raises TableUnavailableError where no session could be read now."""
+    find("", "health")
+
+
 def _add_to_count(
     tenant: str, namespace: str, session_id: str, change: int, last_said: str | None
 ) -> Session:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from cross_session import __version__
 from cross_session.domain.explanation import sentence
 from cross_session.domain.memory import Memory, MemoryType, SupersededKind
 from cross_session.domain.ranking import Ranked
@@ -603,3 +604,11 @@ class NamespaceStats(BaseModel):
     avg_importance: float | None
     oldest_memory_at: int | None
     newest_memory_at: int | None
+
+
+class Ready(BaseModel):
+    """Each check is "ok", or says what is wrong."""
+
+    ready: bool
+    version: str = __version__
+    checks: dict[str, str]
