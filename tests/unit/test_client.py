@@ -225,6 +225,38 @@ def test_a_session_starts_remembers_recalls_and_ends(
     ]
 
 
+def test_a_value_takes_an_older_ones_place_is_read_in_the_past_and_is_put_back(
+    service: ScriptedService, client: CrossSession
+) -> None:
+    service.answers(
+        Answer(201, STORED),
+        Answer(200, {"results": []}),
+        Answer(200, {"block": "", "tokens": 0, "memories": [], "resolved_time": None}),
+        Answer(200, {"id": "mem_1"}),
+    )
+    spring = datetime(2026, 3, 1, tzinfo=UTC)
+
+    client.memory.store("c", namespace="b", subject="backend.database", supersedes="mem_0")
+    client.memory.recall("q", namespace="b", subject="backend.database", as_of=spring)
+    client.context("q", namespace="b", as_of="2026-03-01T00:00:00Z")
+    client.memory.restore("mem_1", namespace="b")
+
+    store, recall, context, restore = service.received
+    assert store.body == {
+        "namespace": "b",
+        "content": "c",
+        "subject": "backend.database",
+        "supersedes": "mem_0",
+    }
+    assert recall.body["as_of"] == "2026-03-01T00:00:00+00:00"
+    assert recall.body["subject"] == "backend.database"
+    assert context.body["as_of"] == "2026-03-01T00:00:00Z"
+    assert (restore.method, restore.target) == (
+        "POST",
+        "/v1/memory/deduplicated/mem_1/restore?namespace=b",
+    )
+
+
 EVENING = datetime(2026, 9, 21, 16, 13, 20, 999_999, timezone(timedelta(hours=2)))  # 1790000000.99
 
 EACH_CALL: list[tuple[Callable[[CrossSession], object], str, object]] = [

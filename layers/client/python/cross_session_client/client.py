@@ -42,10 +42,12 @@ class Service(Resource[AnySender]):
         session_id: str | None = None,
         timezone: str | None = None,
         now: datetime | str | None = None,
+        as_of: datetime | str | None = None,
     ) -> Call[ContextBlock]:
         """What matters for `query` as one block for the system prompt, 800 tokens at most.
 
-        `timezone` (an IANA name) and `now` are the user's, so that "yesterday" is.
+        `timezone` (an IANA name) and `now` are the user's, so that "yesterday" is. `as_of` tells
+        what held then.
         """
         body = given(
             namespace=namespace,
@@ -54,6 +56,7 @@ class Service(Resource[AnySender]):
             session_id=session_id,
             timezone=timezone,
             now=rfc3339("now", now),
+            as_of=rfc3339("as_of", as_of),
         )
         return Call("POST", "/v1/context", json=body, read_only=True)
 

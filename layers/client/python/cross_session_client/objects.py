@@ -47,6 +47,9 @@ class Memory(TypedDict):
     created_at: int
     updated_at: NotRequired[int]
     expires_at: NotRequired[int | None]
+    subject: NotRequired[str | None]
+    valid_until: NotRequired[int | None]
+    superseded_by: NotRequired[str | None]
 
 
 class MemoryList(TypedDict):
@@ -67,6 +70,8 @@ class NewMemory(TypedDict):
     ttl_seconds: NotRequired[int | None]
     expires_at: NotRequired[datetime | int | None]
     event_time: NotRequired[datetime | str | None]
+    subject: NotRequired[str | None]
+    supersedes: NotRequired[str | None]
 
 
 class StoredMemory(TypedDict):

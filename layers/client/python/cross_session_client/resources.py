@@ -98,12 +98,16 @@ class Memories(Resource[AnySender]):
         ttl_seconds: int | None = None,
         expires_at: datetime | int | None = None,
         event_time: datetime | str | None = None,
+        subject: str | None = None,
+        supersedes: str | None = None,
     ) -> Call[StoredMemory]:
         """Durable when it returns; the next recall finds it.
 
         `session_id` and `importance` (0 to 1) may also stand in `metadata`, from where they are
         moved. `expires_at`, a datetime or Unix seconds, wins over `ttl_seconds`. `event_time` is
-        when the thing remembered happened, if not now.
+        when the thing remembered happened, if not now. The newest value of a `subject`
+        ("backend.database") is the current one; `supersedes` is the id of the memory whose place
+        this one takes.
         """
         memory = {
             "content": content,
@@ -115,6 +119,8 @@ class Memories(Resource[AnySender]):
             "ttl_seconds": ttl_seconds,
             "expires_at": expires_at,
             "event_time": event_time,
+            "subject": subject,
+            "supersedes": supersedes,
         }
         body = {"namespace": namespace, **_new_memory(memory)}
         return Call("POST", "/v1/memory/store", json=body)
@@ -143,13 +149,15 @@ class Memories(Resource[AnySender]):
         timezone: str | None = None,
         now: datetime | str | None = None,
         explain: bool | None = None,
+        subject: str | None = None,
+        as_of: datetime | str | None = None,
     ) -> Call[RecalledMemories]:
         """What matters for `query`, from all sessions unless `session_id` names one.
 
         `timezone` (an IANA name) and `now` are the user's, so that "yesterday" is. `explain`
         gives each result an `explanation`. Any one of `tags` is enough. `vector_weight` (0 to 1)
-        is the share of meaning against words. A namespace nobody stored into gives no results,
-        not an error.
+        is the share of meaning against words. `as_of` recalls what held then. A namespace nobody
+        stored into gives no results, not an error.
         """
         body = given(
             namespace=namespace,
@@ -166,6 +174,8 @@ class Memories(Resource[AnySender]):
             timezone=timezone,
             now=rfc3339("now", now),
             explain=explain,
+            subject=subject,
+            as_of=rfc3339("as_of", as_of),
         )
         return Call("POST", "/v1/memory/recall", json=body, read_only=True)
 
@@ -246,6 +256,15 @@ class Memories(Resource[AnySender]):
             before_timestamp=_unix_seconds("before", before),
         )
         return Call("POST", "/v1/memory/forget", json=body)
+
+    @Endpoint
+    def restore(self, memory_id: str, *, namespace: str) -> Call[Memory]:
+        """Makes a superseded memory current again; a value that was replaced takes its place back.
+
+        Raises ConflictError where it is current already.
+        """
+        path = f"/v1/memory/deduplicated/{_segment('memory_id', memory_id)}/restore"
+        return Call("POST", path, {"namespace": namespace})
 
     @Endpoint
     def set_importance(
