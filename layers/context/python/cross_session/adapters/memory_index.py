@@ -24,7 +24,12 @@ from cross_session.domain.ranking import FULL_LIST, Candidate
 from cross_session.domain.search_text import context_text, search_text
 from cross_session.domain.selection import MAX_TERM_BYTES, Selection, metadata_terms, too_long
 from cross_session.domain.supersession import Link
-from cross_session.errors import ConflictError, InvalidRequestError, NotFoundError
+from cross_session.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from cross_session.settings import engine_settings
 
 PAGE = 1_000
@@ -546,8 +551,7 @@ def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int
 def check() -> None:
     """Raises EngineUnavailableError where no memory could be read now."""
     try:
-        with _engine() as engine:
-            engine.search(index=ALIAS, body={"size": 0, "terminate_after": 1})
+        _ask(lambda engine: engine.search(index=ALIAS, body={"size": 0, "terminate_after": 1}))
     except TransportError as error:
         raise EngineUnavailableError("the memory index is not there yet") from error
 
