@@ -39,8 +39,9 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(INSTALLED) ## latency of recall and store over HTTP, with its parts
+bench: $(INSTALLED) ## latency of recall and store over HTTP, with its parts; then cold starts
 	$(PYTHON) -m tests.bench.latency $(ARGS)
+	$(PYTHON) -m tests.bench.cold_start
 
 bench-recall: $(INSTALLED) ## how much is recalled of what questions need (DATA=… for LoCoMo, ARGS="--plot recall.png")
 	$(PYTHON) -m tests.bench.recall $(or $(DATA),tests/bench/notes.json) $(ARGS)

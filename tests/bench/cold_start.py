@@ -1,9 +1,10 @@
 """How long each function takes to start: its zips in AWS's Runtime Interface Emulator.
 
 "init" is from the start of the runtime's process until it asks for its first event, as the
-emulator reports it; "first" is the first event, without init. Medians, on the CPU as it is: a
-Lambda function has less at 1 GB, and more while it starts. DynamoDB is moto on the same machine.
-That the runtime's own boto3 comes with its bytecode is taken for granted.
+emulator reports it; "first" is the first event, without init. "CPU" is what init takes of it, user
+and system, by which runs compare on a machine that does other things too. Medians, on the CPU as
+it is: a Lambda function has less at 1 GB, and more while it starts. DynamoDB is moto on the same
+machine. That the runtime's own boto3 comes with its bytecode is taken for granted.
 Below each function stand the packages whose modules took longest to import, without what they
 import in turn.
 """
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -79,16 +80,18 @@ def main() -> None:
 def measure(environment: Mapping[str, str], folder: Path, starts: int) -> None:
     rows = []
     for function in every_function():
-        zips = zips_of(function)
-        plain = _without_bytecode(zips, folder / function)
-        compiled = [_start(function, zips, environment, folder) for _ in range(starts)]
-        from_source = [_start(function, plain, environment, folder) for _ in range(starts)]
-        inits, firsts = zip(*compiled, strict=True)
-        figures = (median(init for init, _ in from_source), median(inits), median(firsts))
-        rows.append([function, *(f"{ms:.0f}" for ms in figures)])
-        print(f"{function}: {_imports(function, zips, environment)}", flush=True)
-    print(f"\nCold starts, medians of {starts}; ms")
-    print(table(("", "init without bytecode", "init", "first"), rows))
+        built = zips_of(function)
+        row = [function]
+        for zips in (_without_bytecode(built, folder / function), built):
+            inits, firsts = zip(
+                *(_start(function, zips, environment, folder) for _ in range(starts)), strict=True
+            )
+            cpu = [_cpu_ms(function, zips, environment) for _ in range(starts)]
+            row += [f"{median(ms):.0f}" for ms in (cpu, inits, firsts)]
+        rows.append(row)
+        print(f"{function}: {_imports(function, built, environment)}", flush=True)
+    print(f"\nCold starts without and with bytecode, medians of {starts}; ms")
+    print(table(("", "CPU", "init", "first", "CPU", "init", "first"), rows))
 
 
 def _start(
@@ -112,19 +115,35 @@ def _without_bytecode(zips: Zips, folder: Path) -> Zips:
     return Zips(code, layers)
 
 
+def _cpu_ms(function: str, zips: Zips, environment: Mapping[str, str]) -> float:
+    program = (
+        f"import awslambdaric.bootstrap, functions.{function}, time;"
+        " print(1000 * time.process_time())"
+    )
+    return float(_run(["-c", program], function, zips, environment).stdout)
+
+
 def _imports(function: str, zips: Zips, environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        [*python_command(), "-X", "importtime", "-c", f"import functions.{function}"],
+    arguments = ["-X", "importtime", "-c", f"import functions.{function}"]
+    done = _run(arguments, function, zips, environment)
+    took: Counter[str] = Counter()
+    for microseconds, module in re.findall(r"(\d+) \| +\d+ \| +(\w+)", done.stderr):
+        took[module] += int(microseconds)
+    return ", ".join(f"{module} {us / 1000:.0f}" for module, us in took.most_common(6))
+
+
+def _run(
+    arguments: Sequence[str], function: str, zips: Zips, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Python as the runtime has it."""
+    return subprocess.run(
+        [*python_command(), *arguments],
         cwd=zips.code,
         env={**variables(function, zips), **environment},
         check=True,
         capture_output=True,
         text=True,
     )
-    took: Counter[str] = Counter()
-    for microseconds, module in re.findall(r"(\d+) \| +\d+ \| +(\w+)", done.stderr):
-        took[module] += int(microseconds)
-    return ", ".join(f"{module} {us / 1000:.0f}" for module, us in took.most_common(6))
 
 
 if __name__ == "__main__":
