@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import memory_index, namespace_table, session_table
+from cross_session.adapters import memory_index, namespace_table, session_table, table
 from cross_session.adapters.index_schema import DIMENSIONS, MODEL
+from cross_session.cold_start import load_at_init
 from cross_session.domain.access import NAMESPACE_PATTERN, Principal, Scope
 from cross_session.errors import InvalidRequestError
 from cross_session.http_api import Api
@@ -19,6 +20,7 @@ from cross_session.wire.base import Owned
 from cross_session.wire.upkeep import FeedbackHealth, FeedbackSummary
 
 app = Api()
+load_at_init(table.connect)
 
 Namespace = Annotated[str, Path(pattern=NAMESPACE_PATTERN)]
 MaybeNamespace = Annotated[str, Query(pattern=f"^$|{NAMESPACE_PATTERN}")]

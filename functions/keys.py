@@ -11,7 +11,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cross_session import keys
-from cross_session.adapters import key_table, usage_table
+from cross_session.adapters import key_table, table, usage_table
+from cross_session.cold_start import load_at_init
 from cross_session.domain.access import Principal, Scope, opens
 from cross_session.domain.api_key import ApiKey
 from cross_session.errors import NotFoundError
@@ -37,6 +38,7 @@ from cross_session.wire.keys import (
 )
 
 app = Api()
+load_at_init(table.connect)
 
 KeyId = Annotated[str, Path(pattern=KEY_ID_PATTERN)]
 Namespace = Annotated[str, Path(pattern=KEYS_NAMESPACE_PATTERN)]

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import memory_index, namespace_table
+from cross_session.adapters import memory_index, namespace_table, table
+from cross_session.adapters.embeddings import embedder
+from cross_session.cold_start import load_at_init
 from cross_session.deduplicate import MOST, deduplicate
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.errors import InvalidRequestError
@@ -30,6 +32,7 @@ from cross_session.wire.upkeep import (
 )
 
 app = Api()
+load_at_init(table.connect, embedder)
 
 MemoryId = Annotated[str, Path(pattern=MEMORY_ID_PATTERN)]
 MaybeNamespace = Annotated[str, Query(pattern=f"^$|{NAMESPACE_PATTERN}")]

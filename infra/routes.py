@@ -77,7 +77,7 @@ class Function:
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "agents": Function(table="write", engine="documents"),
+    "agents": Function(table="write", engine="documents", model=True),
     "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
     "deduplicate": Function(table="write", engine="documents", model=True, timeout_seconds=300),
     "expire": Function(table="write", engine="documents", timeout_seconds=300),

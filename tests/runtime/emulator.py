@@ -20,6 +20,7 @@ from infra import build
 from infra.build import ROOT, Architecture, LayerName
 from infra.maven import MissingToolError
 from infra.model import MODEL
+from infra.routes import FUNCTIONS
 from tests.ports import free_ports
 
 HOME: Final = ROOT / ".local" / "emulator"
@@ -32,7 +33,6 @@ START_SECONDS: Final = 10
 INVOKE_SECONDS: Final = 30
 
 NATIVE: Final[Architecture] = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-WITH_MODEL: Final = {"memories"}
 
 
 def every_function() -> list[str]:
@@ -51,7 +51,7 @@ class Zips:
 def zips_of(function: str) -> Zips:
     """What is built for the function and this machine."""
     names: list[LayerName] = ["context", "dependencies"]
-    if function in WITH_MODEL:
+    if FUNCTIONS[function].model:
         names += ["inference", "model"]
     layers = {name: build.layer(name, NATIVE) for name in names}
     return Zips(build.functions_code(), layers)
