@@ -11,10 +11,11 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from cross_session import __version__
 from cross_session.adapters.idempotency_table import MAX_KEY_LENGTH
-from functions import agents, keys, knowledge, memories, service, sessions
+from cross_session.wire.portability import MEDIA_TYPES
+from functions import agents, keys, knowledge, memories, namespaces, service, sessions
 from infra.routes import ROUTES
 
-MODULES = (sessions, memories, knowledge, agents, keys, service)
+MODULES = (sessions, memories, knowledge, agents, namespaces, keys, service)
 
 DESCRIPTION = """\
 Memory across sessions for AI assistants. Send `Authorization: Bearer dk-…`, or an end user's
@@ -45,10 +46,14 @@ PROBLEM = {
         },
     },
 }
+_PROBLEM = {"$ref": "#/components/responses/Problem"}
 PROBLEM_ANSWER = {
     "description": "A problem",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+# What a route may answer instead of what it is there for; a 409 and a 422 only to writes.
+PROBLEMS = ("400", "401", "403", "404", "413", "429", "500", "503")
+PROBLEMS_OF_BODIES = ("409", "415", "422")
 
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -99,12 +104,37 @@ def description() -> dict[str, Any]:
                 operation["parameters"] = [*others, IDEMPOTENCY_KEY]
             answers = operation["responses"]
             answers.pop("422", None)  # Powertools' own; a request that doesn't fit gets 400
-            answers["default"] = PROBLEM_ANSWER
+            answers |= dict.fromkeys(_problems(method, path, public), _PROBLEM)
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = PROBLEM
+    document["components"]["responses"] = {"Problem": PROBLEM_ANSWER}
+    _describe_files(document["paths"])
     return document
+
+
+def _problems(method: str, path: str, public: set[tuple[str, str]]) -> tuple[str, ...]:
+    if (method, path) in public:
+        return ("500",)
+    return PROBLEMS if method == "get" else (*PROBLEMS, *PROBLEMS_OF_BODIES)
+
+
+def _describe_files(paths: dict[str, Any]) -> None:
+    """Files go in as a form's, and come out as their format's."""
+    form = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}}
+    paths["/v1/import"]["post"]["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
+    text = {"schema": {"type": "string"}}
+    paths["/v1/export"]["get"]["responses"]["200"]["content"] = {
+        media_type.partition(";")[0]: {} if "json" in media_type else text
+        for media_type in MEDIA_TYPES.values()
+    }
+    for operation in paths["/v1/audit/export"].values():
+        page = {"$ref": "#/components/schemas/AuditPage"}
+        operation["responses"]["200"]["content"] = {
+            "application/json": {"schema": page},
+            "text/csv": text,
+        }
 
 
 def _told(function: Callable[..., Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from cross_session.domain.access import Scope
 from cross_session.domain.session import Session
+from cross_session.http_api import PROBLEM_JSON
 from cross_session.settings import table_settings
 from infra.local.environments import Context
 from infra.table import TABLE
@@ -147,7 +148,8 @@ def answer_of(function: ModuleType, event: dict[str, Any]) -> Answer:
     response = function.handler(json.loads(json.dumps(event)), Context(function.__name__))
     travelled = json.dumps(response, ensure_ascii=False).encode()  # as Lambda sends it
     text = json.loads(travelled)["body"]
-    is_json = "json" in response["headers"]["Content-Type"]
+    media_type = response["headers"]["Content-Type"].split(";")[0]
+    is_json = media_type in ("application/json", PROBLEM_JSON)
     body = json.loads(text, parse_constant=_not_json) if is_json else text
     return Answer(response["statusCode"], body, response["headers"])
 

@@ -36,6 +36,7 @@ ANSWERS = [
     (errors.RouteNotFoundError("there is no /v2"), 404, "ROUTE_NOT_FOUND"),
     (errors.MethodNotAllowedError("PUT", ["GET", "POST"]), 405, "METHOD_NOT_ALLOWED"),
     (errors.UnsupportedMediaTypeError("the body is text/plain"), 415, "UNSUPPORTED_MEDIA_TYPE"),
+    (errors.PayloadTooLargeError("send it in parts"), 413, "PAYLOAD_TOO_LARGE"),
     (errors.FeatureDisabledError("POST /v1/route is not built"), 501, "FEATURE_DISABLED"),
     (errors.ConflictError("read it again"), 409, "CONFLICT"),
     (errors.EngineUnavailableError("the index is away"), 503, "SERVICE_UNAVAILABLE"),

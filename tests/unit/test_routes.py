@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import functions
+from cross_session.audit import AUDITED
 from cross_session.domain.access import Scope
 from cross_session.http_api import Api
-from functions import agents, keys, knowledge, memories, service, sessions
+from functions import agents, keys, knowledge, memories, namespaces, service, sessions
 from infra.local.openapi import description
 from infra.routes import AUTHORIZER, DEFAULT_FUNCTION, FUNCTIONS, ROUTES, SCHEDULES, Route
 from tests.unit.conftest import answer_of, caller, request
@@ -21,6 +22,7 @@ APPS: dict[str, Api] = {
     "keys": keys.app,
     "knowledge": knowledge.app,
     "memories": memories.app,
+    "namespaces": namespaces.app,
     "service": service.app,
     "sessions": sessions.app,
 }
@@ -31,7 +33,9 @@ READING = {
     "/v1/memories/recall/batch",
     "/v1/memory/search",
     "/v1/context",
+    "/v1/audit/export",
 }  # POST for the size of a question
+NOT_AUDITED = {"/v1/sessions/{session_id}/touch"}  # keeps a session alive, and that is all
 
 MEMORY_BODY = {
     "namespace": "user-bob",
@@ -42,6 +46,7 @@ MEMORY_BODY = {
     "tags": ["a"],
     "filter": {"tags": ["a"]},
     "signal": "upvote",
+    "data": "",
 }
 KEY_BODIES = {"POST": {"name": "x", "scope": "read"}, "PATCH": {"name": "x"}}
 
@@ -159,14 +164,34 @@ def test_whatever_starts_a_function_names_one_that_there_is() -> None:
     assert started <= FUNCTIONS.keys()
 
 
-def test_every_operation_says_that_it_may_answer_a_problem() -> None:
+@pytest.mark.parametrize("route", DESCRIBED, ids=name_of)
+def test_an_operation_says_which_problems_it_may_answer(route: Route) -> None:
     document = json.loads(service.OPENAPI.read_text())
 
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            problem = operation["responses"]["default"]["content"]["application/problem+json"]
-            assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
-            assert "422" not in operation["responses"]
+    answers = document["paths"][route.path][route.method.lower()]["responses"]
+
+    problem = document["components"]["responses"]["Problem"]["content"]["application/problem+json"]
+    assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+    problems = {
+        int(status)
+        for status, answer in answers.items()
+        if answer == {"$ref": "#/components/responses/Problem"}
+    }
+    assert problems >= ({500} if route.public else {400, 401, 403, 404, 429, 503})
+    assert (415 in problems) == (route.method != "GET")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.method != "GET" and route.path not in READING],
+    ids=name_of,
+)
+def test_a_route_that_changes_something_is_audited(route: Route) -> None:
+    assert f"{route.method} {route.path}" in AUDITED or route.path in NOT_AUDITED
+
+
+def test_only_routes_that_are_there_are_audited() -> None:
+    assert set(AUDITED) <= {f"{route.method} {route.path}" for route in ROUTES}
 
 
 def test_everything_that_the_description_refers_to_is_in_it() -> None:

@@ -19,8 +19,6 @@ vectors      POST   /v1/namespaces/docs/query
 fulltext     POST   /v1/namespaces/docs/fulltext/search
 hybrid       POST   /v1/namespaces/docs/hybrid
 namespaces   POST   /v1/namespaces
-namespaces   PUT    /v1/namespaces/docs
-namespaces   DELETE /v1/namespaces/docs
 records      GET    /v1/namespaces/docs/records
 attachments  POST   /v1/namespaces/docs/attachments
 documents    POST   /v1/memory/documents
@@ -42,12 +40,10 @@ debug        GET    /debug/config
 analytics    GET    /v1/analytics/overview
 kpis         GET    /v1/kpis
 events       GET    /v1/events/stream
-audit        GET    /v1/audit
+audit        GET    /v1/audit/stream
 agents       POST   /v1/agents/user-bob/consolidate
 agents       GET    /v1/agents/user-bob/consolidation/log
 agents       POST   /v1/agents/user-bob/compress
-files        GET    /v1/export
-files        POST   /v1/import
 """
 
 

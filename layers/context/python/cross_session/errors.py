@@ -66,6 +66,10 @@ class UnsupportedMediaTypeError(CrossSessionError):
     """The body is not what it must be to be read."""
 
 
+class PayloadTooLargeError(CrossSessionError):
+    """More than one request or one answer holds; the message says how to do it in parts."""
+
+
 class FeatureDisabledError(CrossSessionError):
     """The protocol knows this call, this service does not."""
 

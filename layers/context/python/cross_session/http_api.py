@@ -1,24 +1,27 @@
 """The one place that knows HTTP: who calls, and what each error becomes."""
 
 import json
+import os
 from base64 import b64decode
 from collections.abc import Mapping
+from email import message_from_bytes
 from http import HTTPStatus
-from math import isinf
 from time import perf_counter, time
-from typing import Any, NoReturn
+from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session import errors, timing
+from cross_session import audit, errors, timing
 from cross_session.adapters import idempotency_table
 from cross_session.default_owner import default_owner
 from cross_session.domain.access import Principal, Scope
 from cross_session.domain.usage import Allowance
 from cross_session.limits import limiter
+from cross_session.strict_json import strict_json
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECS = 1
@@ -40,6 +43,7 @@ ANSWER_TO: dict[type[errors.CrossSessionError], tuple[HTTPStatus, str]] = {
     ),
     errors.UnknownFieldError: (HTTPStatus.UNPROCESSABLE_ENTITY, "UNPROCESSABLE_CONTENT"),
     errors.ConflictError: (HTTPStatus.CONFLICT, "CONFLICT"),
+    errors.PayloadTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
     errors.FeatureDisabledError: (HTTPStatus.NOT_IMPLEMENTED, "FEATURE_DISABLED"),
     errors.EngineUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.IdentityUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
@@ -57,8 +61,11 @@ logger = Logger(service="cross-session")
 class Api(APIGatewayHttpResolver):
     """A function's routes, answering only callers whom the authorizer knows."""
 
-    def __init__(self) -> None:
-        super().__init__(enable_validation=True, json_body_deserializer=_strict_json)
+    def __init__(self, *, takes_files: bool = False) -> None:
+        """`takes_files` lets a form's file stand for the member `data` of a JSON body."""
+        self._takes_files = takes_files
+        self._let_into: str | None = None
+        super().__init__(enable_validation=True, json_body_deserializer=strict_json)
         self.exception_handler(errors.CrossSessionError)(problem_of)
         self.exception_handler(RequestValidationError)(_invalid)
         self.not_found(self._no_route)
@@ -106,6 +113,8 @@ class Api(APIGatewayHttpResolver):
         self, caller: Principal | None, event: dict[str, Any], context: LambdaContext
     ) -> dict[str, Any]:
         try:
+            if self._takes_files:
+                _file_to_json(event)
             _check_body(event)
             default_owner.set(caller.sole_namespace if caller else None)
             self.append_context(caller=caller)  # type: ignore[no-untyped-call]
@@ -133,13 +142,25 @@ class Api(APIGatewayHttpResolver):
             return first
         answer = self.resolve(event, context)
         try:
-            if HTTPStatus(answer["statusCode"]).is_success:
+            if (
+                HTTPStatus(answer["statusCode"]).is_success
+                and "Retry-After" not in answer["headers"]
+            ):
                 idempotency_table.keep(request, answer)
             else:
                 idempotency_table.release(request)
         except errors.TableUnavailableError as error:
             # A repeat waits until the claim runs out, then runs, and comes to the same.
             logger.warning("the answer is not kept for a repeat", exc_info=error)
+        return answer
+
+    def resolve(self, event: Any, context: LambdaContext) -> dict[str, Any]:
+        """The routes' answer; what one of them changed is written down."""
+        caller: Principal | None = self.context.get("caller")  # gone once it is answered
+        self._let_into = None
+        answer: dict[str, Any] = super().resolve(event, context)
+        if caller is not None and HTTPStatus(answer["statusCode"]).is_success:
+            self._audit(event, caller, answer)
         return answer
 
     @property
@@ -162,7 +183,26 @@ class Api(APIGatewayHttpResolver):
             if caller.end_user:
                 raise errors.NotFoundError("namespace")
             raise errors.NamespaceDeniedError(f"this key is not for namespace {namespace}")
+        self._let_into = namespace
         return caller
+
+    def _audit(
+        self, event: Mapping[str, Any], caller: Principal, answer: Mapping[str, Any]
+    ) -> None:
+        """Writes down what was done. It is done, so a failure here is ours alone to hear of."""
+        try:
+            audit.record(
+                event["routeKey"],
+                caller,
+                self._let_into,
+                request=event.get("body") or "",
+                answer=answer["body"] or "",
+            )
+        except Exception:
+            logger.exception("no audit event", route=event["routeKey"], actor=caller.key_id)
+            if os.environ.get("POWERTOOLS_METRICS_NAMESPACE"):
+                with single_metric(name="AuditFailure", unit=MetricUnit.Count, value=1):
+                    pass
 
     def _no_route(self, _error: Exception) -> Response[str]:
         return problem_of(errors.RouteNotFoundError(f"there is no {self.current_event.path}"))
@@ -273,6 +313,26 @@ def _refused(response: Response[str]) -> dict[str, Any]:
     }
 
 
+def _file_to_json(event: dict[str, Any]) -> None:
+    """Turns a form into a JSON body with the text of the form's first file as `data`."""
+    kind = event["headers"].get("content-type", "")
+    if not kind.lower().startswith("multipart/form-data"):
+        return
+    sent = event.get("body") or ""
+    body = b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
+    form = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+    file = next((part for part in form.walk() if part.get_filename() is not None), None)
+    content = file.get_payload(decode=True) if file else None
+    if not isinstance(content, bytes):
+        raise errors.InvalidRequestError("file", "the form has no file")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidRequestError("file", "is not UTF-8") from error
+    event |= {"body": json.dumps({"data": text}), "isBase64Encoded": False}
+    event["headers"]["content-type"] = "application/json"
+
+
 def _check_body(event: dict[str, Any]) -> None:
     """Sees to it that the body is UTF-8 and said to be JSON, in the words the resolver knows."""
     if not event.get("body"):
@@ -359,22 +419,3 @@ def _limit_headers(allowance: Allowance) -> dict[str, str]:
             "X-Quota-Limit": str(allowance.quota_limit),
         }
     return headers
-
-
-def _strict_json(text: str) -> Any:
-    """JSON as RFC 8259 has it, and only numbers that come back as they went in."""
-    try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:  # an integer of more digits than Python reads
-        raise json.JSONDecodeError(str(error), "", 0) from error
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    return _refuse(number) if isinf(value) else value
-
-
-def _refuse(number: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{number} is not a number of JSON", number, 0)

@@ -29,6 +29,11 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    kept_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddingSettings:
     model: Path
     threads: int
@@ -112,3 +117,8 @@ def limit_settings() -> LimitSettings:
 def _count_or_none(name: str) -> int | None:
     value = os.environ.get(name)
     return int(value) if value else None
+
+
+@cache
+def audit_settings() -> AuditSettings:
+    return AuditSettings(kept_days=int(os.environ.get("AUDIT_KEPT_DAYS", "90")))

@@ -33,6 +33,8 @@ from cross_session.errors import (
 from cross_session.settings import engine_settings
 
 PAGE = 1_000
+_WALK = 200  # a page of the longest contents is 26 MB
+_ERASED = 2_000  # a second's work at most, well within the client's timeout
 MAX_WINDOW = 10_000  # from + size, OpenSearch's own bound on paging
 QUERY_WORDS = 400  # OpenSearch refuses a query of more than 1,024 clauses, one a word
 
@@ -270,6 +272,46 @@ def listed(
     }
     found = _search(tenant, namespace, body)["hits"]
     return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+
+
+def oldest_first(
+    tenant: str,
+    namespace: str,
+    *,
+    after: tuple[int, str] | None,
+    superseded: bool,
+    now: int,
+) -> Iterator[Memory]:
+    """All memories that live, however many, from behind the `sequence` and id of `after` on."""
+    within = _predicates(tenant, namespace, Selection()) if superseded else None
+    filters = within or owned(tenant, namespace, Selection(), now=now)
+    body: dict[str, Any] = {
+        "query": {"bool": {"filter": filters}},
+        "sort": [{"sequence": "asc"}, {"id": "asc"}],
+        "size": _WALK,
+        "_source": _READ,
+    }
+    while True:
+        if after is not None:
+            body["search_after"] = list(after)
+        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        for hit in hits:
+            memory = _to_memory(hit["_source"])
+            if not memory.expired(now):
+                yield memory
+        if len(hits) < _WALK:
+            return
+        after = (hits[-1]["sort"][0], hits[-1]["sort"][1])
+
+
+def find_all(tenant: str, namespace: str, ids: Iterable[str]) -> dict[str, Stored]:
+    """Those of the memories that are there, by id, as last written; expired ones too."""
+    wanted = [_address(tenant, namespace, id) | {"_source": {"exclude": _UNREAD}} for id in ids]
+    if not wanted:
+        return {}
+    found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
+    stored = [_to_stored(document) for document in found if document["found"]]
+    return {one.memory.id: one for one in stored}
 
 
 def neighbours(
@@ -592,6 +634,22 @@ def delete(tenant: str, namespace: str, selection: Selection) -> list[Memory]:
     """Deletes what is selected, superseded memories too; returns what it deleted."""
     query = {"bool": {"filter": _predicates(tenant, namespace, selection)}}
     return _delete_matching(query, routing=_routing(tenant, namespace))
+
+
+def delete_some(tenant: str, namespace: str) -> int:
+    """Deletes up to `_ERASED` memories of the namespace; 0 means that none are left."""
+    body = {"query": {"bool": {"filter": _predicates(tenant, namespace, Selection())}}}
+    params = {
+        "routing": _routing(tenant, namespace),
+        "max_docs": _ERASED,
+        "conflicts": "proceed",
+        "refresh": "true",
+        "request_timeout": _DELETE_TIMEOUT_SECS,
+    }
+    _ask(lambda engine: engine.indices.refresh(index=ALIAS))
+    done = _ask(lambda engine: engine.delete_by_query(index=ALIAS, body=body, params=params))
+    deleted: int = done["deleted"]
+    return deleted
 
 
 def delete_expired(*, now: int) -> list[Memory]:

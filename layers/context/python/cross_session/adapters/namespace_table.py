@@ -203,6 +203,40 @@ def _tenant_shard(tenant: str, number: int) -> str:
     return f"{tenant}#namespaces#{number}"
 
 
+def delete_all(tenant: str, namespace: str) -> int:
+    """Deletes every item that the namespace has of its own, and tells how many that was."""
+    deleted = 0
+    while True:
+        with dynamodb() as table:
+            items = table.query(
+                KeyConditionExpression=Key("pk").eq(collection(tenant, namespace)),
+                ProjectionExpression="pk, sk",
+                ConsistentRead=True,
+            )["Items"]
+            with table.batch_writer() as batch:
+                for item in items:
+                    batch.delete_item(Key=item)
+        if not items:
+            _known.pop((tenant, namespace), None)
+            return deleted
+        deleted += len(items)
+
+
+def is_empty(tenant: str, namespace: str) -> bool:
+    with dynamodb() as table:
+        found = table.query(
+            KeyConditionExpression=Key("pk").eq(collection(tenant, namespace)),
+            Limit=1,
+            ConsistentRead=True,
+        )
+    return found["Count"] == 0
+
+
+def collection(tenant: str, namespace: str) -> str:
+    """The partition key of all that is kept of a namespace itself."""
+    return f"NAMESPACE#{tenant}#{namespace}"
+
+
 def _keep(tenant: str, namespace: str, item: Mapping[str, Any] | None) -> Namespace:
     if len(_known) >= _KEPT:
         _known.clear()
@@ -224,4 +258,4 @@ def _to_namespace(item: Mapping[str, Any] | None) -> Namespace:
 
 
 def _key(tenant: str, namespace: str) -> dict[str, str]:
-    return {"pk": f"NAMESPACE#{tenant}#{namespace}", "sk": "NAMESPACE"}
+    return {"pk": collection(tenant, namespace), "sk": "NAMESPACE"}

@@ -8,14 +8,14 @@ every write. Both indexes are eventually consistent, usually within a second.
 import heapq
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
 from cross_session.domain.session import Session
-from cross_session.errors import NotFoundError
+from cross_session.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import QueryInputTableQueryTypeDef
@@ -24,6 +24,7 @@ BY_NAMESPACE = "by_namespace"
 BY_TENANT = "by_tenant"
 TENANT_SHARDS = 8
 
+_BATCH_GET = 100  # DynamoDB's own bound
 _NEVER_IDLE_SECS = 10**10
 _OPEN = "attribute_exists(pk) AND attribute_not_exists(ended_at) AND idle_deadline_at > :now"
 _COUNT = "ADD memory_count :count, count_version :one"
@@ -173,9 +174,10 @@ def newest(
 ) -> Iterator[Session]:
     """Sessions newest first, of one namespace or, with None, of the whole tenant."""
     if namespace is not None:
-        return _query(BY_NAMESPACE, "namespace_key", _owner(tenant, namespace), active_only, now)
+        of_namespace = Key("namespace_key").eq(_owner(tenant, namespace))
+        return _query(BY_NAMESPACE, of_namespace, active_only, now)
     shards = [
-        _query(BY_TENANT, "tenant_shard", f"{tenant}#{shard}", active_only, now)
+        _query(BY_TENANT, Key("tenant_shard").eq(f"{tenant}#{shard}"), active_only, now)
         for shard in range(TENANT_SHARDS)
     ]
     return heapq.merge(*shards, key=_started_key, reverse=True)
@@ -184,6 +186,62 @@ def newest(
 def check() -> None:
     """Raises TableUnavailableError where no session could be read now."""
     find("", "health")
+
+
+def oldest_first(
+    tenant: str, namespace: str, *, after: str = "", now: int
+) -> Iterator[tuple[str, Session]]:
+    """A namespace's sessions, each with its place, from behind the place `after` on."""
+    condition = Key("namespace_key").eq(_owner(tenant, namespace)) & Key("started_key").gt(
+        after or "0"
+    )
+    for session in _query(BY_NAMESPACE, condition, False, now, forward=True):
+        yield _started_key(session), session
+
+
+def find_all(tenant: str, ids: Iterable[str]) -> dict[str, Session]:
+    """Those of the tenant's sessions that are there, by id."""
+    wanted = [_key(tenant, id) for id in ids]
+    found: dict[str, Session] = {}
+    while wanted:
+        with dynamodb() as table:
+            answer = table.meta.client.batch_get_item(
+                RequestItems={table.name: {"Keys": wanted[:_BATCH_GET], "ConsistentRead": True}}
+            )
+            unread = answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]
+            sessions = [_to_session(item) for item in answer["Responses"][table.name]]
+        found |= {session.id: session for session in sessions}
+        wanted = [*unread, *wanted[_BATCH_GET:]]  # type: ignore[list-item]
+    return found
+
+
+def restore(session: Session) -> None:
+    """Writes the record as it is, over one that stands in its namespace.
+
+    Raises ConflictError where another namespace of the tenant holds the id.
+    """
+    item = _to_item(session)
+    ended = {
+        "ended_at": session.ended_at,
+        "ended_reason": session.ended_reason,
+        "summary": session.summary,
+        "last_said": session.last_said,
+    }
+    try:
+        with dynamodb() as table:
+            table.put_item(
+                Item=item | {name: value for name, value in ended.items() if value is not None},
+                ConditionExpression="attribute_not_exists(pk) OR namespace_key = :owner",
+                ExpressionAttributeValues={":owner": item["namespace_key"]},
+            )
+    except ConditionFailedError as error:
+        raise ConflictError(f"the session id {session.id} was taken meanwhile; repeat") from error
+
+
+def delete_all(sessions: Iterable[Session]) -> None:
+    with dynamodb() as table, table.batch_writer() as batch:
+        for session in sessions:
+            batch.delete_item(Key=_key(session.tenant, session.id))
 
 
 def _add_to_count(
@@ -206,11 +264,13 @@ def _last_said(last_said: str | None) -> tuple[str, dict[str, str]]:
     return ("last_said = :said", {":said": last_said}) if last_said else ("", {})
 
 
-def _query(index: str, key: str, value: str, active_only: bool, now: int) -> Iterator[Session]:
+def _query(
+    index: str, condition: ConditionBase, active_only: bool, now: int, *, forward: bool = False
+) -> Iterator[Session]:
     query: QueryInputTableQueryTypeDef = {
         "IndexName": index,
-        "KeyConditionExpression": Key(key).eq(value),
-        "ScanIndexForward": False,
+        "KeyConditionExpression": condition,
+        "ScanIndexForward": forward,
     }
     if active_only:
         query["FilterExpression"] = Attr("ended_at").not_exists() & Attr("idle_deadline_at").gt(now)
