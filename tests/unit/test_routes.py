@@ -202,6 +202,27 @@ def test_everything_that_the_description_refers_to_is_in_it() -> None:
         assert name in schemas
 
 
+@pytest.mark.parametrize(
+    ("schema", "field", "bounds"),
+    [
+        ("Recall", "top_k", (1, 100)),
+        ("StoreMemory", "importance", (0, 1)),
+        ("StoreMemory", "expires_at", (0, 253_402_300_799)),
+        ("StartSession", "idle_timeout_secs", (0, 2_592_000)),
+        ("ExportAudit", "limit", (1, 10_000)),
+    ],
+)
+def test_the_description_tells_the_bounds(
+    schema: str, field: str, bounds: tuple[float, float]
+) -> None:
+    schemas = json.loads(service.OPENAPI.read_text())["components"]["schemas"]
+
+    told = schemas[schema]["properties"][field]
+
+    number = told.get("anyOf", [told])[0]
+    assert (number["minimum"], number["maximum"]) == bounds
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=name_of)
 @pytest.mark.parametrize("part", ["a#b", "\N{BEAR FACE}"], ids=ascii)
 def test_a_path_that_the_gateway_routes_is_no_error_of_ours(route: Route, part: str) -> None:

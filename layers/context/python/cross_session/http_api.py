@@ -338,7 +338,7 @@ def _check_body(event: dict[str, Any]) -> None:
     if not event.get("body"):
         return
     sent = event["headers"].get("content-type", "application/json")
-    if not sent.lower().startswith("application/json"):
+    if sent.partition(";")[0].strip().lower() != "application/json":
         raise errors.UnsupportedMediaTypeError(
             f"the body is {sent}; send application/json and name it in Content-Type"
         )

@@ -76,6 +76,13 @@ def _moment_in_query(value: Any) -> Any:
     return int(value) if is_number else _moment(value or None)
 
 
+def _number(value: Any) -> Any:
+    """Pydantic would take true for 1 and "1" for 1."""
+    if isinstance(value, bool | str):
+        raise ValueError("is no number")
+    return value
+
+
 def _empty_is_absent(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
@@ -84,16 +91,22 @@ Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, examples=["user-bob"
 SessionId = Annotated[str, Field(pattern=SESSION_ID_PATTERN)]
 MaybeSessionId = Annotated[SessionId | None, BeforeValidator(_empty_is_absent)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
-UnixSeconds = Annotated[int, Field(ge=0, le=MAX_YEAR_9999)]
+# Stands behind a Field with bounds, which would be lost to the description before it
+NumberOnly = BeforeValidator(_number)
+UnixSeconds = Annotated[int, Field(ge=0, le=MAX_YEAR_9999), NumberOnly]
 Moment = Annotated[
-    Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)],
-    BeforeValidator(_moment, json_schema_input_type=int | str),
+    Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999), NumberOnly],
+    BeforeValidator(
+        _moment,
+        json_schema_input_type=int
+        | Annotated[str, Field(json_schema_extra={"format": "date-time"})],
+    ),
 ]
 MomentInQuery = Annotated[
     Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)] | None,
     BeforeValidator(_moment_in_query, json_schema_input_type=int | str | None),
 ]
-Importance = Annotated[float, Field(ge=0, le=1)]
+Importance = Annotated[float, Field(ge=0, le=1), NumberOnly]
 Content = Annotated[str, Field(min_length=1), _at_most_bytes(100_000)]
 Query = Annotated[str, Field(min_length=1), _at_most_bytes(10_000)]
 Summary = Annotated[str, _at_most_bytes(10_000)]

@@ -24,6 +24,7 @@ from cross_session.wire.base import (
     Metadata,
     Moment,
     Namespace,
+    NumberOnly,
     Owned,
     Query,
     Subject,
@@ -83,7 +84,7 @@ class NoteIn(_Lenient):
     metadata: Metadata | None = None
     session_id: MaybeSessionId = None
     tags: Tags | None = None
-    ttl_seconds: Annotated[int, Field(gt=0, le=MAX_TTL_SECS)] | None = None
+    ttl_seconds: Annotated[int, Field(gt=0, le=MAX_TTL_SECS), NumberOnly] | None = None
     expires_at: UnixSeconds | None = Field(default=None, description="Wins over ttl_seconds")
     event_time: Moment | None = Field(
         default=None, description="When it happened: Unix seconds or RFC 3339; now if absent"
@@ -144,7 +145,7 @@ class Recall(_Lenient, Owned):
     model_config = ConfigDict(extra="allow")
 
     query: Query
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), _null_is_default(5)] = 5
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), NumberOnly, _null_is_default(5)] = 5
     memory_type: MemoryType | None = None
     min_importance: Importance | None = None
     tags: Tags | None = Field(default=None, description="Any of them")
@@ -172,7 +173,7 @@ class Recall(_Lenient, Owned):
     routing: Annotated[
         Routing, BeforeValidator(lambda value: "hybrid" if value in (None, "auto") else value)
     ] = "hybrid"
-    vector_weight: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    vector_weight: Annotated[float, Field(ge=0, le=1), NumberOnly] | None = Field(
         default=None, description="Of meaning against words; if given, these two alone decide"
     )
 
@@ -198,14 +199,16 @@ class Recall(_Lenient, Owned):
 
 
 class Search(Recall):
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), _null_is_default(10)] = 10
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), NumberOnly, _null_is_default(10)] = 10
 
 
 class Context(_Lenient, Owned):
     model_config = ConfigDict(extra="allow")
 
     query: Query = Field(description="The user's first message, or what the session is about")
-    token_budget: Annotated[int, Field(ge=1, le=MAX_TOKEN_BUDGET), _null_is_default(800)] = 800
+    token_budget: Annotated[
+        int, Field(ge=1, le=MAX_TOKEN_BUDGET), NumberOnly, _null_is_default(800)
+    ] = 800
     session_id: MaybeSessionId = Field(default=None, description="Of this session alone")
     as_of: AsOf = None
     timezone: TimeZone | None = None
@@ -243,7 +246,7 @@ class RecallBatch(_Lenient, Owned):
     model_config = ConfigDict(extra="allow")
 
     filter: Annotated[Filter, _null_is_default({})] = Field(default_factory=Filter)
-    limit: Annotated[int, Field(ge=1, le=1_000), _null_is_default(100)] = 100
+    limit: Annotated[int, Field(ge=1, le=1_000), NumberOnly, _null_is_default(100)] = 100
     as_of: AsOf = None
 
 
@@ -305,7 +308,7 @@ class Consolidate(Owned):
     memory_ids: (
         Annotated[list[MemoryId], Field(max_length=100), AfterValidator(_several_or_none)] | None
     ) = None
-    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    threshold: Annotated[float, Field(gt=0, le=1), NumberOnly] | None = None
     target_type: MemoryType | None = None
 
 

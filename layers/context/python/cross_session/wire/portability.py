@@ -43,6 +43,7 @@ from cross_session.wire.base import (
     Metadata,
     Moment,
     Namespace,
+    NumberOnly,
     SessionId,
     Subject,
     Summary,
@@ -66,12 +67,12 @@ AuditFormat = Literal["json", "csv"]
 FileData = str | list[Any] | dict[str, Any]
 Preceding = Annotated[str, Field(max_length=1_000)]
 EventType = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
-UnixMillis = Annotated[int, Field(ge=0, le=MAX_UNIX_MILLIS)]
+UnixMillis = Annotated[int, Field(ge=0, le=MAX_UNIX_MILLIS), NumberOnly]
 AuditCursor = Annotated[str, Field(pattern=r"^\d{13}-[0-9a-f]{16}$")]
 
 _MAX_LONG = 2**63 - 1
 _CURSOR: TypeAdapter[tuple[str | None, tuple[int, str] | None]] = TypeAdapter(
-    tuple[str | None, tuple[Annotated[int, Field(ge=0, le=_MAX_LONG)], str] | None]
+    tuple[str | None, tuple[Annotated[int, Field(ge=0, le=_MAX_LONG), NumberOnly], str] | None]
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECS = 86_400
@@ -107,7 +108,7 @@ class MemoryRecord(BaseModel):
     event_time: Moment | None = None
     created_at: _Stamp | None = None
     updated_at: _Stamp | None = None
-    sequence: Annotated[int, Field(ge=0, le=_MAX_LONG)] | None = None
+    sequence: Annotated[int, Field(ge=0, le=_MAX_LONG), NumberOnly] | None = None
     expires_at: UnixSeconds | None = None
     subject: Subject = None
     valid_until: UnixSeconds | None = None
@@ -134,9 +135,9 @@ class SessionRecord(BaseModel):
 
     record: Literal["session"] = "session"
     id: SessionId
-    started_at_ms: Annotated[int, Field(ge=0, le=10**15 - 1)]
+    started_at_ms: Annotated[int, Field(ge=0, le=10**15 - 1), NumberOnly]
     last_activity_at: _Stamp
-    idle_timeout_secs: Annotated[int, Field(ge=0, le=MAX_IDLE_TIMEOUT_SECS)]
+    idle_timeout_secs: Annotated[int, Field(ge=0, le=MAX_IDLE_TIMEOUT_SECS), NumberOnly]
     metadata: _Metadata = {}
     ended_at: _Stamp | None = None
     ended_reason: EndedReason | None = None
@@ -342,7 +343,7 @@ def _csv_rows(text: str) -> Iterator[Row]:
 
 def _csv_row(cells: Mapping[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
-    for name in ("tags", "metadata"):
+    for name in ("tags", "metadata", "importance"):
         if name in row:
             row[name] = strict_json(row[name])
     for name in ("event_time", "created_at", "updated_at", "expires_at"):
@@ -540,7 +541,7 @@ class ExportAudit(BaseModel):
     event_type: EventType | None = None
     from_ms: UnixMillis = Field(default=0, alias="from")
     to_ms: UnixMillis = Field(default=MAX_UNIX_MILLIS, alias="to")
-    limit: Annotated[int, Field(ge=1, le=MAX_AUDIT_EXPORT)] = MAX_AUDIT_EXPORT
+    limit: Annotated[int, Field(ge=1, le=MAX_AUDIT_EXPORT), NumberOnly] = MAX_AUDIT_EXPORT
     cursor: AuditCursor | None = None
 
 

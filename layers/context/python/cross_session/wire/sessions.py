@@ -1,6 +1,6 @@
 """Sessions, as they travel. Times are Unix seconds."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,16 +11,16 @@ from cross_session.domain.session import (
     Session,
     SessionState,
 )
-from cross_session.wire.base import Metadata, Owned, Summary
+from cross_session.wire.base import Metadata, NumberOnly, Owned, Summary
 
 
 class StartSession(Owned):
     metadata: Metadata | None = None
-    idle_timeout_secs: int | None = Field(
-        default=None,
-        ge=0,
-        le=MAX_IDLE_TIMEOUT_SECS,
-        description=f"0 means never; {DEFAULT_IDLE_TIMEOUT_SECS} if absent",
+    idle_timeout_secs: Annotated[int, Field(ge=0, le=MAX_IDLE_TIMEOUT_SECS), NumberOnly] | None = (
+        Field(
+            default=None,
+            description=f"0 means never; {DEFAULT_IDLE_TIMEOUT_SECS} if absent",
+        )
     )
 
 
