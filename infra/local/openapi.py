@@ -122,7 +122,8 @@ def _problems(method: str, path: str, public: set[tuple[str, str]]) -> tuple[str
 
 def _describe_files(paths: dict[str, Any]) -> None:
     """Files go in as a form's, and come out as their format's."""
-    form = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}}
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": ["file"], "properties": {"file": file}}
     paths["/v1/import"]["post"]["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     text = {"schema": {"type": "string"}}
     paths["/v1/export"]["get"]["responses"]["200"]["content"] = {

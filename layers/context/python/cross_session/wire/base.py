@@ -94,13 +94,12 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 # Stands behind a Field with bounds, which would be lost to the description before it
 NumberOnly = BeforeValidator(_number)
 UnixSeconds = Annotated[int, Field(ge=0, le=MAX_YEAR_9999), NumberOnly]
+_Instant = Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)]
+_Rfc3339 = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Moment = Annotated[
-    Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999), NumberOnly],
-    BeforeValidator(
-        _moment,
-        json_schema_input_type=int
-        | Annotated[str, Field(json_schema_extra={"format": "date-time"})],
-    ),
+    _Instant,
+    NumberOnly,
+    BeforeValidator(_moment, json_schema_input_type=_Instant | _Rfc3339),
 ]
 MomentInQuery = Annotated[
     Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)] | None,
