@@ -417,14 +417,14 @@ def wake_up(
 
 
 @app.get("/health/ready", tags=["service"])
-def ready() -> Response[str]:
+def ready() -> Response[Ready]:
     """Tells whether memories can be stored and recalled now; needs no key."""
     checks = {"table": _check(session_table.check), "index": _check(memory_index.check)}
     is_ready = all(state == "ok" for state in checks.values())
     return Response(
         HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         content_types.APPLICATION_JSON,
-        Ready(ready=is_ready, checks=checks).model_dump_json(),
+        Ready(ready=is_ready, checks=checks),
         headers={} if is_ready else {"Retry-After": str(RETRY_AFTER_SECS)},
     )
 

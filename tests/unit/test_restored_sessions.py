@@ -3,7 +3,7 @@
 import pytest
 
 from cross_session.adapters import session_table
-from cross_session.errors import ConflictError, NotFoundError
+from cross_session.errors import ConflictError
 from tests.unit.conftest import NOW, MakeSession
 
 pytestmark = pytest.mark.usefixtures("table")
@@ -50,15 +50,3 @@ def test_sessions_are_walked_oldest_first_from_any_place_on(session: MakeSession
 
     assert [one.id for _, one in steps] == [f"ses_{number}" for number in range(5)]
     assert [one.id for _, one in rest] == ["ses_3", "ses_4"]
-
-
-def test_a_count_is_set_in_the_sessions_own_namespace_alone(session: MakeSession) -> None:
-    session_table.restore(session())
-
-    session_table.set_count("acme", "user-bob", "ses_1", count=7)
-    session_table.set_count("acme", "user-eve", "ses_1", count=9)
-    session_table.set_count("acme", "user-bob", "ses_2", count=9)
-
-    assert session_table.get("acme", "ses_1").memory_count == 7
-    with pytest.raises(NotFoundError):
-        session_table.get("acme", "ses_2")

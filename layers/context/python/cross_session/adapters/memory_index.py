@@ -310,7 +310,7 @@ def find_all(tenant: str, namespace: str, ids: Iterable[str]) -> dict[str, Store
     if not wanted:
         return {}
     found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
-    stored = [_to_stored(document) for document in found if document["found"]]
+    stored = [_to_stored(document) for document in found if document.get("found")]
     return {one.memory.id: one for one in stored}
 
 
@@ -452,7 +452,7 @@ def links(tenant: str, namespace: str, memory_ids: Sequence[str]) -> dict[str, S
         return {}
     wanted = [_address(tenant, namespace, id) | {"_source": _LINK} for id in memory_ids]
     found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
-    stored = [_to_link(document) for document in found if document["found"]]
+    stored = [_to_link(document) for document in found if document.get("found")]
     return {one.link.id: one for one in stored}
 
 

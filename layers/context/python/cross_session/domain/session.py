@@ -31,7 +31,7 @@ class Session:
     ended_reason: EndedReason | None = None
     summary: str | None = None
     last_said: str | None = None
-    recounted_at_ns: int = 0
+    recounted_at_ns: int = field(default=0, compare=False)
 
     @property
     def started_at(self) -> int:

@@ -20,7 +20,7 @@ PerMinute = Annotated[int, Field(ge=1, le=1_000_000)] | None
 class Policy(BaseModel):
     """Takes the place of the whole present one; what is absent is as it is by default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     working_ttl_seconds: Ttl
     episodic_ttl_seconds: Ttl

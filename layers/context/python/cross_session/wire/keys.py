@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cross_session.domain.access import NAMESPACE_GRANT, NAMESPACE_PATTERN, Principal, Scope
 from cross_session.domain.api_key import ApiKey
@@ -44,6 +44,8 @@ DailyQuota = Annotated[
 
 
 class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, json_schema_extra={"additionalProperties": False})
+
     @model_validator(mode="before")
     @classmethod
     def _known(cls, sent: Any) -> Any:

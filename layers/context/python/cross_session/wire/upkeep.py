@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, model_validator
 
 from cross_session.deduplicate import Deduplicated
 from cross_session.domain.feedback import Entry, Signal
 from cross_session.domain.memory import Memory, MemoryType, SupersededKind
-from cross_session.wire.base import MAX_YEAR_9999, Importance, MemoryId, Owned
+from cross_session.wire.base import MAX_YEAR_9999, Importance, MemoryId, NumberOnly, Owned
 from cross_session.wire.memories import MemoryOut
 
 _ALIASES = {"positive": "upvote", "negative": "downvote"}
@@ -83,8 +83,8 @@ class FeedbackHealth(BaseModel):
 
 
 class Deduplicate(Owned):
-    dry_run: bool = False
-    threshold: Annotated[float, Field(gt=0, le=1)] | None = Field(
+    dry_run: StrictBool = False
+    threshold: Annotated[float, Field(gt=0, le=1), NumberOnly] | None = Field(
         default=None, description="Of the cosine; the policy's dedup_threshold if absent"
     )
     memory_type: MemoryType | None = None
