@@ -92,6 +92,45 @@ def test_an_erased_namespace_comes_back_from_its_export_as_it_was(
     assert http.get("/v1/sessions", params={"namespace": stocked}).json() == listed
 
 
+def test_what_is_outdated_and_what_readers_thought_comes_back_too(
+    http: httpx.Client, namespace: str
+) -> None:
+    def store(**fields: Any) -> str:
+        body = {"namespace": namespace, "subject": "backend.database", **fields}
+        answer = http.post("/v1/memory/store", json=body).raise_for_status()
+        id: str = answer.json()["memory"]["id"]
+        return id
+
+    store(content="We use MongoDB", event_time="1969-01-01T00:00:00Z")
+    id = store(content="We use PostgreSQL", event_time="1969-06-01T00:00:00Z")
+    said = {"agent_id": namespace, "signal": "flag"}
+    http.post(f"/v1/memories/{id}/feedback", json=said).raise_for_status()
+    file = export(http, namespace).text
+
+    erase(http, namespace)
+    done = import_(http, namespace, file)
+
+    outdated, current = map(json.loads, file.splitlines())
+    assert (outdated["superseded_by"], outdated["superseded_kind"]) == (id, "subject")
+    assert (current["feedback"]["flags"], len(current["feedback"]["entries"])) == (1, 1)
+    assert done["errors"] == []
+    assert export(http, namespace).text == file
+
+
+@pytest.mark.parametrize(
+    "feedback",
+    [{"upvotes": 2**31}, {"flags": True}, {"entries": [{"signal": "shout"}]}, {"downvotes": -1}],
+    ids=str,
+)
+def test_feedback_that_nobody_can_have_given_is_not_kept(
+    http: httpx.Client, namespace: str, feedback: dict[str, Any]
+) -> None:
+    done = import_(http, namespace, json.dumps({"content": "x", "feedback": feedback}))
+
+    assert (done["status"], done["imported"]) == ("failed", 0)
+    assert done["errors"][0].startswith("line 1: feedback.")
+
+
 def test_another_namespace_gets_the_same_memories_under_a_session_of_its_own(
     http: httpx.Client, stocked: str, namespace: str
 ) -> None:

@@ -82,9 +82,28 @@ def test_to_a_user_everything_of_others_is_absent(site: LocalService, user: http
         user.post("/v1/memory/store", json={"agent_id": "user-other", "content": "x"}),
         user.post("/v1/memory/forget", json={"namespace": "user-other", "tags": ["x"]}),
         user.get("/v1/agents/user-other/stats"),
+        user.delete("/v1/namespaces/user-other"),
+        user.get("/v1/export?namespace=user-other"),
+        user.post("/v1/import?namespace=user-other", json={"data": ""}),
+        user.get("/v1/audit?namespace=user-other"),
     ]
 
     assert {answer.status_code for answer in answers} == {404}
+
+
+def test_a_user_takes_along_erases_and_brings_back_what_is_theirs(user: httpx.Client) -> None:
+    mine = f"user-{user.headers['X-Sub']}"
+    user.post("/v1/memory/store", json={"content": "Decided to use PostgreSQL"})
+
+    file = user.get("/v1/export", params={"sessions": True}).raise_for_status().text
+    erased = user.delete(f"/v1/namespaces/{mine}")
+    left = user.get("/v1/export").text
+    user.post("/v1/import", json={"data": file}).raise_for_status()
+
+    assert (erased.status_code, erased.json()["memories"], left) == (200, 1, "")
+    assert user.get("/v1/export").text == file
+    events = [one["event_type"] for one in user.get("/v1/audit").json()["events"]]
+    assert events == ["exported", "imported", "exported", "erased", "exported", "stored"]
 
 
 def test_a_users_token_says_who_they_are_and_manages_nothing(user: httpx.Client) -> None:

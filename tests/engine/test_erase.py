@@ -6,6 +6,7 @@ from time import time
 import pytest
 
 from cross_session.adapters import import_table, memory_index, namespace_table, session_table
+from cross_session.domain.policy import MemoryPolicy
 from cross_session.domain.selection import Selection
 from cross_session.erase import erase
 from cross_session.errors import NotFoundError
@@ -50,6 +51,18 @@ def test_everything_of_a_namespace_goes_and_the_receipt_counts_it(stocked: Owner
     assert namespace_table.actors(stocked.tenant, stocked.namespace) == frozenset()
     with pytest.raises(NotFoundError):
         stocked.session("s1")
+
+
+def test_an_erased_namespace_has_no_policy_no_listing_and_no_work_planned(owner: Owner) -> None:
+    policy = MemoryPolicy(consolidation_enabled=True, dedup_on_store=True)
+    namespace_table.set_policy(owner.tenant, owner.namespace, policy)
+    assert (owner.tenant, owner.namespace) in namespace_table.due(int(time()) + 1)
+
+    erase(owner.tenant, owner.namespace)
+
+    assert namespace_table.get(owner.tenant, owner.namespace).policy == MemoryPolicy()
+    assert owner.namespace not in namespace_table.listed(owner.tenant)
+    assert (owner.tenant, owner.namespace) not in namespace_table.due(int(time()) + 1)
 
 
 def test_other_namespaces_keep_what_they_have(stocked: Owner) -> None:

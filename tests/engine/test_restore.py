@@ -4,6 +4,7 @@ from dataclasses import replace
 from time import time
 
 from cross_session.adapters import memory_index
+from cross_session.domain.feedback import Feedback
 from cross_session.domain.memory import Memory
 from cross_session.domain.session import Session
 from cross_session.remember import Note
@@ -57,7 +58,12 @@ FULL = Record(
     updated_at=1_700_000_200,
     sequence=1_700_000_100_000_000_007,
     expires_at=4_000_000_000,
+    subject="weather.today",
+    valid_until=-4,
     superseded_by="m2",
+    superseded_kind="subject",
+    superseded_at=1_700_000_300,
+    feedback=Feedback().given("flag", importance=0.3, at=1_700_000_250),
     preceding="Bob: and?",
     preceding_known=True,
 )
@@ -85,7 +91,12 @@ def test_a_memory_and_its_session_come_back_as_they_were(owner: Owner) -> None:
         updated_at=1_700_000_200,
         sequence=1_700_000_100_000_000_007,
         expires_at=4_000_000_000,
+        subject="weather.today",
+        valid_until=-4,
         superseded_by="m2",
+        superseded_kind="subject",
+        superseded_at=1_700_000_300,
+        feedback=Feedback().given("flag", importance=0.3, at=1_700_000_250),
         preceding="Bob: and?",
     )
 

@@ -22,6 +22,7 @@ from cross_session.adapters.embeddings import embedder
 from cross_session.domain.memory import Memory
 from cross_session.domain.search_text import context_text
 from cross_session.domain.selection import Selection
+from cross_session.erase import erase
 from cross_session.errors import EngineUnavailableError, QueueUnavailableError
 from cross_session.forget import forget
 from cross_session.remember import Note, Remembered, remember
@@ -344,6 +345,19 @@ def test_what_was_forgotten_by_its_id_while_it_waited_stays_forgotten(
     deliver(queue)
 
     assert owner.listed() == [kept]
+
+
+def test_what_waited_while_its_namespace_was_erased_never_comes(
+    owner: Owner, away: str, back: Callable[[], None], queue: "SQSClient"
+) -> None:
+    assert away
+    store(owner, Note(content=DECISION))
+    back()
+
+    assert erase(owner.tenant, owner.namespace).erased_at is not None
+    assert deliver(queue) == 1
+
+    assert owner.contents() == []
 
 
 def test_what_is_forgotten_just_as_it_is_indexed_stays_forgotten(

@@ -28,7 +28,7 @@ from pydantic import (
 
 from cross_session.domain.audit import AuditEvent
 from cross_session.domain.erasure import Erasure
-from cross_session.domain.feedback import Feedback
+from cross_session.domain.feedback import MAX_ENTRIES, Entry, Feedback, Signal
 from cross_session.domain.memory import Memory, MemoryType, SupersededKind
 from cross_session.domain.session import MAX_IDLE_TIMEOUT_SECS, EndedReason, Session
 from cross_session.errors import InvalidRequestError, PayloadTooLargeError
@@ -90,6 +90,26 @@ _Metadata = Annotated[
     Metadata, BeforeValidator(lambda metadata: {} if metadata is None else metadata)
 ]
 _Stamp = Annotated[Moment, Field(ge=0, le=_STAMPED_UNTIL)]
+_Count = Annotated[int, Field(ge=0, le=2**31 - 1), NumberOnly]
+
+
+class FeedbackEntry(BaseModel):
+    signal: Signal
+    timestamp: UnixSeconds
+    old_importance: Importance
+    new_importance: Importance
+
+
+class FeedbackRecord(BaseModel):
+    upvotes: _Count = 0
+    downvotes: _Count = 0
+    flags: _Count = 0
+    flagged: bool = False
+    entries: Annotated[list[FeedbackEntry], Field(max_length=MAX_ENTRIES)] = []
+
+    def to_feedback(self) -> Feedback:
+        entries = [Entry(**entry.model_dump()) for entry in self.entries]
+        return Feedback(**self.model_dump(exclude={"entries"}), entries=entries)
 
 
 class MemoryRecord(BaseModel):
@@ -111,11 +131,11 @@ class MemoryRecord(BaseModel):
     sequence: Annotated[int, Field(ge=0, le=_MAX_LONG), NumberOnly] | None = None
     expires_at: UnixSeconds | None = None
     subject: Subject = None
-    valid_until: UnixSeconds | None = None
+    valid_until: Moment | None = None
     superseded_by: MemoryId | None = None
     superseded_kind: SupersededKind | None = None
     superseded_at: UnixSeconds | None = None
-    feedback: Feedback = Field(default_factory=Feedback)
+    feedback: FeedbackRecord = FeedbackRecord()
     preceding: Preceding | None = None
 
     @classmethod
@@ -125,6 +145,7 @@ class MemoryRecord(BaseModel):
 
     def to_record(self) -> Record:
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "record"}
+        fields["feedback"] = self.feedback.to_feedback()
         return Record(**fields, preceding_known="preceding" in self.model_fields_set)
 
 
