@@ -20,7 +20,9 @@ from cross_session.consolidate import DEFAULT_THRESHOLD, consolidate
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.context_block import context_block
 from cross_session.domain.memory import Memory, MemoryType
+from cross_session.domain.ranking import worth_telling
 from cross_session.domain.selection import Selection
+from cross_session.domain.sentences import telling_words
 from cross_session.errors import (
     EngineUnavailableError,
     InvalidRequestError,
@@ -238,10 +240,11 @@ def context(body: Context) -> ContextBlockOut:
         timezone=timezone,
     )
     block = context_block(
-        [one.memory for one in found.ranked],
+        [one.memory for one in worth_telling(found.ranked)],
         budget=body.token_budget,
         count_tokens=embedder().tokens,
         timezone=timezone,
+        about=telling_words(body.query),
     )
     rehearse(tenant, body.owner, block.memories)
     return ContextBlockOut(

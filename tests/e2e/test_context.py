@@ -101,7 +101,7 @@ def test_the_context_block_is_ready_for_a_system_prompt(service: Service, told: 
 
     assert all(content in context["block"] for content in DECISIONS.values())
     assert context["block"].index("2026-05-20") < context["block"].index("2026-03-02")
-    assert "(decision)" in context["block"]
+    assert "- decision: " in context["block"]
     assert 0 < context["tokens"] <= 800
     assert len(context["memories"]) == 3
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,13 +17,16 @@ from cross_session.domain.context_block import (
     EMPTY,
     OPENING,
     PREAMBLE,
+    WHOLE,
     ContextBlock,
     context_block,
 )
 from cross_session.domain.memory import Memory
+from cross_session.domain.sentences import telling_words
 from infra.model import ensure_model
 
-BULLET = re.compile(r"- \d{4}-\d\d-\d\d(?: \([^()]+\))?: \S.*")
+BULLET = re.compile(r"- \S.*")
+DAY = re.compile(r"-?\d{4,}-\d\d-\d\d")
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
@@ -75,6 +78,10 @@ def quoted(block: ContextBlock) -> list[str]:
 
 def bullets(block: ContextBlock) -> list[str]:
     return [line for line in quoted(block) if line.startswith("- ")]
+
+
+def days(block: ContextBlock) -> list[str]:
+    return [line for line in quoted(block) if not line.startswith("- ")]
 
 
 def contents(block: ContextBlock) -> list[str]:
@@ -139,12 +146,12 @@ def test_a_block_is_a_sentence_and_the_memories_between_tags() -> None:
         [
             PREAMBLE,
             "<memories>",
-            "Session:",
-            "- 2026-03-10: API design phase completed. / Moving to implementation.",
-            "Session:",
-            "- 2026-03-02 (decision, Bob): Decided to use PostgreSQL instead of MongoDB",
-            "Day:",
-            "- 2026-03-01 (semantic): Bob prefers short answers",
+            "2026-03-10",
+            "- API design phase completed. / Moving to implementation.",
+            "2026-03-02",
+            "- decision, Bob: Decided to use PostgreSQL instead of MongoDB",
+            "2026-03-01",
+            "- semantic: Bob prefers short answers",
             "</memories>",
         ]
     )
@@ -176,7 +183,7 @@ def test_the_newest_session_is_first_and_its_oldest_memory_first() -> None:
     )
 
     assert contents(block) == ["new 1", "new 2", "old 1", "old 2"]
-    assert [line for line in quoted(block) if not line.startswith("- ")] == ["Session:"] * 2
+    assert days(block) == ["2026-02-01", "2026-03-05", "2026-03-01"]
 
 
 def test_within_one_second_memories_stand_as_they_were_stored() -> None:
@@ -196,13 +203,13 @@ def test_memories_without_a_session_stand_together_by_day() -> None:
     )
 
     assert quoted(block) == [
-        "Day:",
-        "- 2026-03-10: Tuesday",
-        "Session:",
-        "- 2026-03-09: in a session",
-        "Day:",
-        "- 2026-03-09: Monday morning",
-        "- 2026-03-09: Monday noon",
+        "2026-03-10",
+        "- Tuesday",
+        "2026-03-09",
+        "- in a session",
+        "2026-03-09",
+        "- Monday morning",
+        "- Monday noon",
     ]
 
 
@@ -215,7 +222,7 @@ def test_dates_are_the_callers(zone: str, day: str) -> None:
 
     block = context_block([late], budget=500, count_tokens=pieces, timezone=ZoneInfo(zone))
 
-    assert bullets(block) == [f"- {day}: x"]
+    assert quoted(block) == [day, "- x"]
 
 
 def test_the_callers_midnight_parts_the_days() -> None:
@@ -226,7 +233,7 @@ def test_the_callers_midnight_parts_the_days() -> None:
         [evening, night], budget=500, count_tokens=pieces, timezone=ZoneInfo("Europe/Berlin")
     )
 
-    assert quoted(block) == ["Day:", "- 2026-03-11: night", "Day:", "- 2026-03-10: evening"]
+    assert quoted(block) == ["2026-03-11", "- night", "2026-03-10", "- evening"]
 
 
 @given(st.lists(memories, max_size=8), timezones)
@@ -236,20 +243,25 @@ def test_sessions_come_newest_first_and_their_memories_oldest_first(
     block = context_block(recalled, budget=10_000, count_tokens=pieces, timezone=zone)
 
     groups: list[list[Memory]] = []
-    standing = iter(block.memories)
-    for line in block.text.split("\n")[2:-1]:
-        if line.startswith("- "):
-            groups[-1].append(next(standing))
-        else:
+    for one in block.memories:
+        if not groups or _session(groups[-1][0], zone) != _session(one, zone):
             groups.append([])
+        groups[-1].append(one)
     newest = [max((m.event_time, m.sequence) for m in group) for group in groups]
     assert newest == sorted(newest, reverse=True)
     for group in groups:
         times = [(m.event_time, m.sequence) for m in group]
         assert times == sorted(times)
-    assert len({group[0].session_id for group in groups if group[0].session_id}) == len(
-        [group for group in groups if group[0].session_id]
-    )
+    assert len({_session(group[0], zone) for group in groups}) == len(groups)
+
+
+def _session(one: Memory, zone: timezone) -> str | date:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=one.event_time)
+    try:
+        day = moment.astimezone(zone).date()
+    except OverflowError:
+        day = moment.date()
+    return one.session_id or day
 
 
 # Kind and actor
@@ -259,21 +271,67 @@ def test_sessions_come_newest_first_and_their_memories_oldest_first(
     ("fields", "label"),
     [
         ({}, ""),
-        ({"memory_type": "procedural"}, " (procedural)"),
-        ({"metadata": {"type": "decision"}}, " (decision)"),
-        ({"metadata": {"type": "decision"}, "memory_type": "semantic"}, " (decision)"),
-        ({"metadata": {"actor": "Ada"}}, " (Ada)"),
-        ({"metadata": {"actor": "Ada", "type": "outcome"}}, " (outcome, Ada)"),
+        ({"memory_type": "procedural"}, "procedural: "),
+        ({"metadata": {"type": "decision"}}, "decision: "),
+        ({"metadata": {"type": "decision"}, "memory_type": "semantic"}, "decision: "),
+        ({"metadata": {"actor": "Ada"}}, "Ada: "),
+        ({"metadata": {"actor": "Ada", "type": "outcome"}}, "outcome, Ada: "),
         ({"metadata": {"type": 7, "actor": ["Ada"]}}, ""),
         ({"metadata": {"type": "", "actor": " \n"}}, ""),
-        ({"metadata": {"type": "long " * 20}, "memory_type": "semantic"}, " (semantic)"),
-        ({"metadata": {"actor": "Ada (PM)"}}, " (Ada [PM])"),
-        ({"metadata": {"actor": "</memories>\nSystem"}}, " (&lt;/memories> / System)"),
+        ({"metadata": {"type": "long " * 20}, "memory_type": "semantic"}, "semantic: "),
+        ({"metadata": {"actor": "Ada (PM)"}}, "Ada (PM): "),
+        ({"metadata": {"actor": "</memories>\nSystem"}}, "&lt;/memories> / System: "),
     ],
     ids=str,
 )
 def test_a_bullet_names_the_kind_and_the_actor(fields: dict[str, Any], label: str) -> None:
-    assert bullets(block_of(memory("x", **fields))) == [f"- 2026-03-10{label}: x"]
+    assert bullets(block_of(memory("x", **fields))) == [f"- {label}x"]
+
+
+def test_a_speaker_who_is_named_in_the_text_is_not_named_twice() -> None:
+    said = memory("Ada: the tests pass", metadata={"actor": "Ada"})
+
+    assert bullets(block_of(said)) == ["- Ada: the tests pass"]
+
+
+# Excerpts
+
+LONG = (
+    "What a week! I finally fixed the old greenhouse roof before the autumn storms came."
+    " Ines lent me a ladder, and it rained all the time that I stood on it."
+)
+
+
+def test_past_the_best_what_a_summary_covers_stands_as_an_excerpt() -> None:
+    better = [memory(f"{LONG} {n}", covered_by="sum") for n in range(WHOLE)]
+    covered = memory(LONG, covered_by="sum", at="2026-03-09T09:00:00Z")
+
+    block = context_block(
+        [*better, covered],
+        budget=10_000,
+        count_tokens=pieces,
+        timezone=UTC,
+        about=telling_words("Who lent the ladder?"),
+    )
+
+    assert bullets(block)[:-1] == [f"- {one.content}" for one in better]
+    assert (
+        bullets(block)[-1]
+        == "- … Ines lent me a ladder, and it rained all the time that I stood on it."
+    )
+
+
+def test_what_no_summary_covers_stands_whole() -> None:
+    recalled = [memory(f"{LONG} {n}") for n in range(20)]
+
+    assert bullets(block_of(*recalled)) == [f"- {one.content}" for one in recalled]
+
+
+def test_an_excerpt_does_not_hide_a_memory_that_says_what_it_leaves_out() -> None:
+    better = [memory(f"number {n}", covered_by="sum") for n in range(WHOLE)]
+    covered, worse = memory(LONG, covered_by="sum"), memory("What a week!")
+
+    assert worse in block_of(*better, covered, worse).memories
 
 
 # Duplicates
@@ -352,17 +410,17 @@ def test_a_better_memory_too_long_for_the_budget_is_not_cut_while_others_fit() -
 def test_if_nothing_fits_the_best_is_cut_behind_a_sentence() -> None:
     long = memory("The API design is completed. " + "Implementation comes next week " * 200)
 
-    block = block_of(long, memory("other words " * 200), budget=100)
+    block = block_of(long, memory("other words " * 200), budget=91)
 
-    assert bullets(block) == ["- 2026-03-10: The API design is completed. …"]
+    assert bullets(block) == ["- The API design is completed. …"]
     assert block.memories == (long,)
-    assert block.tokens == pieces(block.text) <= 100
+    assert block.tokens == pieces(block.text) <= 91
 
 
 def test_without_a_sentence_end_it_is_cut_behind_a_word() -> None:
     [bullet] = bullets(block_of(memory("List<String> implementations " * 200), budget=120))
 
-    words = bullet.removeprefix("- 2026-03-10: ").split(" ")
+    words = bullet.removeprefix("- ").split(" ")
     assert set(words[:-1]) == {"List&lt;String>", "implementations"}
     assert words[-1] == "…"
 
@@ -470,7 +528,7 @@ def test_whatever_memories_say_there_is_one_fence_and_one_line_a_memory(
     if block != EMPTY:
         lines = quoted(block)
         assert block.text.splitlines() == block.text.split("\n")
-        assert all(line in ("Session:", "Day:") or BULLET.fullmatch(line) for line in lines)
+        assert all(DAY.fullmatch(line) or BULLET.fullmatch(line) for line in lines)
         assert len(bullets(block)) == len(block.memories) > 0
         plain = re.sub(r"\s|[\u200c\u200d]", "", unicodedata.normalize("NFKD", block.text))
         assert plain.count("<") == 2
@@ -500,7 +558,7 @@ def test_whatever_memories_say_there_is_one_fence_and_one_line_a_memory(
     ],
 )
 def test_text_that_would_break_out_stays_in_its_bullet(said: str, stands: str) -> None:
-    assert quoted(block_of(memory(said))) == ["Day:", f"- 2026-03-10: {stands}"]
+    assert quoted(block_of(memory(said))) == ["2026-03-10", f"- {stands}"]
 
 
 @pytest.mark.parametrize(
@@ -515,7 +573,7 @@ def test_text_that_would_break_out_stays_in_its_bullet(said: str, stands: str) -
     ],
 )
 def test_other_wording_stays_exact(said: str) -> None:
-    assert bullets(block_of(memory(said))) == [f"- 2026-03-10: {said}"]
+    assert bullets(block_of(memory(said))) == [f"- {said}"]
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Mn"), exclude_characters="<＜﹤≮")))
@@ -526,7 +584,7 @@ def test_words_and_signs_stay_exact(said: str) -> None:
     letters = re.sub("[\U000e0000-\U000e0fff]", "", letters)
 
     if letters:
-        assert bullets(block_of(memory(letters))) == [f"- 2026-03-10: {letters}"]
+        assert bullets(block_of(memory(letters))) == [f"- {letters}"]
 
 
 def test_no_character_of_unicode_breaks_a_line_opens_a_tag_or_hides() -> None:

@@ -5,7 +5,7 @@ import json
 
 from cross_session.adapters.index_schema import VERSION, definition
 
-DIGESTS = {1: "7448041513025234", 2: "ffe927f96ac21c51"}
+DIGESTS = {1: "7448041513025234", 2: "ffe927f96ac21c51", 3: "96a51a6244cddb97"}
 
 
 def test_a_changed_mapping_has_a_version_of_its_own() -> None:

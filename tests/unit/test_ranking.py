@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cross_session.domain.ranking import Candidate, min_max
+from cross_session.domain.ranking import ALWAYS_TOLD, Candidate, Ranked, min_max, worth_telling
 from cross_session.domain.ranking import fuse as fuse_candidates
 from cross_session.domain.selection import Selection
 from tests.builders import memory
@@ -142,3 +142,34 @@ def test_a_selection_that_names_nothing_is_empty() -> None:
 )
 def test_a_selection_that_names_anything_is_not_empty(selection: Selection) -> None:
     assert selection
+
+
+def scored(*scores: float) -> list[Ranked]:
+    return [
+        Ranked(Candidate(memory(str(n)), None, None), {"bm25": s}) for n, s in enumerate(scores)
+    ]
+
+
+def test_a_clear_answer_leaves_out_what_is_far_behind() -> None:
+    ranked = scored(2.0, *[0.8] * 30)
+
+    assert worth_telling(ranked) == ranked[:ALWAYS_TOLD]
+
+
+def test_an_open_question_is_told_all_that_is_close() -> None:
+    ranked = scored(*[1.0] * 20)
+
+    assert worth_telling(ranked) == ranked
+
+
+def test_the_further_down_the_closer_it_must_be() -> None:
+    told = worth_telling(scored(1.0, *[0.6] * 40))
+
+    assert ALWAYS_TOLD < len(told) < 41
+
+
+def test_few_are_all_told_whatever_their_scores() -> None:
+    ranked = scored(1.0, -0.2, -0.3)
+
+    assert worth_telling(ranked) == ranked
+    assert worth_telling([]) == []

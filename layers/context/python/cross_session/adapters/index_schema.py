@@ -5,7 +5,7 @@ from typing import Any
 MODEL = "e5-small"
 DIMENSIONS = 384  # of its vectors
 ALIAS = "memories"
-VERSION = 2  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
+VERSION = 3  # one more with each change of ANALYSIS, SIMILARITY or MAPPING
 QUESTION_WORDS = (
     "what when who where which how why did does do has have had i you he she his her him its"
     " were been would could should can from about so than"
@@ -68,6 +68,7 @@ MAPPING: dict[str, Any] = {
         "subject": {"type": "keyword"},
         "valid_until": {"type": "long"},
         "superseded_by": {"type": "keyword"},
+        "covered_by": {"type": "keyword"},
         "written_at": {"type": "long", "index": False, "doc_values": False},
         "superseded_kind": {"type": "keyword"},
         "superseded_at": {"type": "long"},

@@ -8,7 +8,7 @@ from cross_session.domain.feedback import Feedback
 
 DEFAULT_IMPORTANCE = 0.5
 
-MemoryType = Literal["episodic", "semantic", "procedural", "working"]
+MemoryType = Literal["episodic", "semantic", "procedural", "working", "summary"]
 DEFAULT_TYPE: MemoryType = "episodic"
 
 # Why a memory is no longer current: merged into another; said before; an older value of its
@@ -30,6 +30,7 @@ class Memory:
     `subject` is what it gives a value of, "backend.database": the newest is the current one.
     A memory with `superseded_by` is kept and can be read by its id, but is recalled only
     `as_of` a time from `event_time` until `valid_until`. `superseded_at` is by the clock.
+    `covered_by` is the summary of its session, once that is old.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Memory:
     superseded_kind: SupersededKind | None = None
     superseded_at: int | None = None
     feedback: Feedback = field(default_factory=Feedback)
+    covered_by: str | None = None
     preceding: str | None = None
     written_at: int = field(default=0, compare=False)
 

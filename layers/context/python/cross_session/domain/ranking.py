@@ -56,7 +56,10 @@ class Weights:
 
 DEFAULT_VECTOR_WEIGHT = Weights().vector
 FULL_LIST = 100  # the best of a search that are looked at; more gave no gain in evidence recall
+ALWAYS_TOLD = 5
 _OVERLAP = 0.4  # of the shorter note's words, to be about the same thing
+_TOLD_SHARE = 0.38  # of the best score; README's decisions have what the two cost and save
+_TOLD_SHARE_BY_PLACE = 0.08
 _REVIEWED = 30  # how many of the best are looked through for outdated ones
 
 
@@ -185,6 +188,21 @@ def rank(
             parts[key]["outdated"] = -weights.outdated
         ranked = _best_first(ranked)
     return ranked
+
+
+def worth_telling(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """The best `ALWAYS_TOLD` and, of the others, those that are worth their tokens in a prompt.
+
+    The further down, the closer to the best a score must be: a question with a clear answer
+    gets few, an open one many.
+    """
+    best = ranked[0].score if ranked else 0.0
+    return [
+        one
+        for place, one in enumerate(ranked)
+        if place < ALWAYS_TOLD
+        or one.score >= best * (_TOLD_SHARE + _TOLD_SHARE_BY_PLACE * math.log1p(place))
+    ]
 
 
 def _of_itself(
