@@ -35,6 +35,7 @@ from cross_session.recall import Recalled, beside, recall, summaries
 from cross_session.rehearse import rehearse
 from cross_session.remember import Remembered, remember
 from cross_session.revise import revise
+from cross_session.summarize import summarize
 from cross_session.timing import spent_ms
 from cross_session.wire.base import MEMORY_ID_PATTERN, SESSION_ID_PATTERN, MomentInQuery
 from cross_session.wire.memories import (
@@ -51,6 +52,7 @@ from cross_session.wire.memories import (
     Hits,
     ImportanceSet,
     MemoriesConsolidated,
+    MemoriesSummarized,
     MemoryOut,
     MemoryPage,
     MemoryPreview,
@@ -68,6 +70,7 @@ from cross_session.wire.memories import (
     StoreBatch,
     StoredMemory,
     StoreMemory,
+    Summarize,
     UpdateMemory,
     WakeUp,
 )
@@ -161,7 +164,7 @@ def _recall(body: Recall) -> Hits | Results:
     common: dict[str, Any] = {
         "total_found": len(found.ranked),
         "resolved_time": ResolvedTimeOut.of(found.resolved_time),
-        "summaries": _summaries(tenant, found) if body.include_summaries else None,
+        "summaries": _summaries(tenant, body.owner, found) if body.include_summaries else None,
         "warnings": body.warnings(),
     }
     around = beside(tenant, body.owner, found.ranked) if body.around else {}
@@ -193,15 +196,15 @@ def _shaped(
     return hits, context
 
 
-def _summaries(tenant: str, found: Recalled) -> list[SessionSummary]:
+def _summaries(tenant: str, namespace: str, found: Recalled) -> list[SessionSummary]:
     return [
         SessionSummary(
             session_id=session.id,
-            summary=session.summary or "",
+            summary=summary,
             started_at=session.started_at,
             ended_at=session.ended_at,
         )
-        for session in summaries(tenant, found.ranked)
+        for session, summary in summaries(tenant, namespace, found.ranked)
     ]
 
 
@@ -325,12 +328,27 @@ def consolidate_memories(body: Consolidate) -> MemoriesConsolidated:
     )
 
 
+@app.post("/v1/knowledge/summarize", tags=["knowledge"])
+def summarize_memories(body: Summarize) -> MemoriesSummarized:
+    """Stores a memory that says in short what the named ones say; they stay as they are."""
+    tenant = app.authorize(Scope.WRITE, body.owner).tenant
+    memory, count = summarize(
+        tenant,
+        body.owner,
+        memory_ids=body.memory_ids,
+        memory_type=body.target_type,
+        now=int(time()),
+    )
+    return MemoriesSummarized(summary=memory.content, source_count=count, new_memory_id=memory.id)
+
+
 @app.get("/v1/sessions/<session_id>/memories", tags=["sessions"])
 def list_session_memories(
     session_id: Annotated[str, Path(pattern=SESSION_ID_PATTERN)],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
     content_preview_chars: Preview = None,
+    include_derived: Annotated[bool, Query()] = False,
 ) -> MemoryPage:
     """Lists a session's memories, in the order they were stored."""
     caller = app.authorize(Scope.READ)
@@ -340,7 +358,7 @@ def list_session_memories(
     memories, total = memory_index.listed(
         session.tenant,
         session.namespace,
-        Selection(session_id=session.id),
+        Selection(session_id=session.id, derived=include_derived),
         limit=limit,
         offset=_within_window(offset, limit),
         oldest_first=True,
@@ -358,6 +376,7 @@ def list_agent_memories(
     subject: Annotated[str, Query(max_length=256)] = "",
     as_of: Annotated[MomentInQuery, Query()] = None,
     content_preview_chars: Preview = None,
+    include_derived: Annotated[bool, Query()] = False,
 ) -> list[MemoryOut | MemoryPreview]:
     """Lists a namespace's memories, newest first, as a bare array. `as_of`, in Unix seconds or RFC
     3339, lists what held then."""
@@ -365,7 +384,12 @@ def list_agent_memories(
     memories, _ = memory_index.listed(
         tenant,
         agent_id,
-        Selection(memory_type=memory_type, subject=subject or None, as_of=as_of),
+        Selection(
+            memory_type=memory_type,
+            subject=subject or None,
+            as_of=as_of,
+            derived=include_derived,
+        ),
         limit=limit,
         offset=_within_window(offset, limit),
         now=int(time()),

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session.adapters import namespace_table, session_table, table
+from cross_session.adapters import ended_sessions, namespace_table, session_table, table
 from cross_session.cold_start import load_at_init
 from cross_session.domain.access import NAMESPACE_PATTERN, Scope
 from cross_session.domain.session import DEFAULT_IDLE_TIMEOUT_SECS, Session
-from cross_session.errors import NotFoundError
-from cross_session.http_api import Api
+from cross_session.errors import NotFoundError, QueueUnavailableError
+from cross_session.http_api import Api, logger
 from cross_session.wire.base import SESSION_ID_PATTERN
 from cross_session.wire.sessions import (
     EndSession,
@@ -59,12 +59,21 @@ def start_session(
 
 @app.post("/v1/sessions/<session_id>/end", tags=["sessions"])
 def end_session(session_id: SessionId, body: EndSession | None = None) -> SessionEnded:
-    """Ends a session. One that has ended stays as it was."""
+    """Ends a session. One that has ended stays as it was. A summary of it follows."""
     _own(session_id, Scope.WRITE)
     summary = body.summary if body else None
     session = session_table.end(
-        app.caller.tenant, session_id, summary=summary or None, now=int(time())
+        app.caller.tenant,
+        session_id,
+        summary=summary or None,
+        auto_summarize=body is None or body.auto_summarize is not False,
+        now=int(time()),
     )
+    if session.consolidated_at is None:
+        try:
+            ended_sessions.send(session)
+        except QueueUnavailableError as error:
+            logger.warning("the sweep will have it consolidated", exc_info=error)
     return SessionEnded(session=SessionOut.of(session), memory_count=session.memory_count)
 
 

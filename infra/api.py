@@ -159,6 +159,8 @@ class Api(cdk.Stack):
             }
         if function.model:
             variables |= {"MODEL_DIR": self._context.model_dir, "EMBEDDING_THREADS": "1"}
+        if function.summarizes and self._context.summary_model:
+            variables["BEDROCK_SUMMARY_MODEL"] = self._context.summary_model
         for queue in QUEUES:
             if queue.name in (*function.sends_to, *function.redrives):
                 variables[queue.url_variable] = self._storage.queues[queue.name].queue_url
@@ -193,6 +195,16 @@ class Api(cdk.Stack):
                 key_actions |= {"Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo"}
         if function.engine:
             self._grant_engine(built, function.engine)
+        if function.summarizes and self._context.summary_model:
+            model = self.format_arn(
+                service="bedrock",
+                account="",
+                resource="foundation-model",
+                resource_name=self._context.summary_model,
+            )
+            role.add_to_policy(
+                iam.PolicyStatement(actions=["bedrock:InvokeModel"], resources=[model])
+            )
         for name in (*function.sends_to, *function.redrives):
             storage.queues[name].grant(role, "sqs:SendMessage")
             key_actions |= {"Decrypt", "GenerateDataKey"}

@@ -109,6 +109,7 @@ class Context:
     """What an account brings along, each by `cdk -c name=value`.
 
     `oidc_issuer`, `oidc_audience`: whose tokens are good besides API keys.
+    `summary_model`: the foundation model of Bedrock, in the stack's region, that sums up sessions.
     `domain_name`, `certificate_arn`: an address of one's own; with `hosted_zone_id` its DNS too.
     `architecture`, `model_dir`, `opensearch_scheme`: for an emulator, which runs functions on its
     own machine, lays their layers elsewhere than in `/opt`, and has no TLS.
@@ -116,6 +117,7 @@ class Context:
 
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
+    summary_model: str | None = None
     domain_name: str | None = None
     certificate_arn: str | None = None
     hosted_zone_id: str | None = None

@@ -63,13 +63,15 @@ class Function:
     """What a module in `functions` may reach; all else is denied to it.
 
     `engine`: "documents" reads and writes memories and creates their index, "indices" may do all
-    that the engine can. `model` gives it the embedding model. `redrives` names the queues whose
-    dead letters it may send again. A Lambda function gets CPU by its memory: 1,769 MB is one core.
+    that the engine can. `model` gives it the embedding model, `summarizes` the one of
+    Bedrock where a deployment names one. `redrives` names the queues whose dead letters it may
+    send again. A Lambda function gets CPU by its memory: 1,769 MB is one core.
     """
 
     table: Literal["read", "write"] | None = None
     engine: Literal["documents", "indices"] | None = None
     model: bool = False
+    summarizes: bool = False
     sends_to: tuple[str, ...] = ()
     redrives: tuple[str, ...] = ()
     memory_mb: int = 512
@@ -79,6 +81,9 @@ class Function:
 FUNCTIONS: Mapping[str, Function] = {
     "agents": Function(table="write", engine="documents", model=True),
     "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
+    "consolidate": Function(
+        table="write", engine="documents", model=True, summarizes=True, memory_mb=1769
+    ),
     "deduplicate": Function(table="write", engine="documents", model=True, timeout_seconds=300),
     "expire": Function(table="write", engine="documents", timeout_seconds=300),
     "index_memories": Function(
@@ -87,18 +92,26 @@ FUNCTIONS: Mapping[str, Function] = {
     "keys": Function(table="write"),
     "knowledge": Function(table="write", engine="documents", model=True, memory_mb=1769),
     "memories": Function(
-        table="write", engine="documents", model=True, sends_to=("spill",), memory_mb=1769
+        table="write",
+        engine="documents",
+        model=True,
+        summarizes=True,
+        sends_to=("spill",),
+        memory_mb=1769,
     ),
     "migrate_index": Function(engine="indices", timeout_seconds=900),
     "namespaces": Function(table="write", engine="documents", model=True, memory_mb=1769),
     "redrive": Function(redrives=("spill",), timeout_seconds=300),
     "service": Function(table="write"),
-    "sessions": Function(table="write"),
+    "sessions": Function(table="write", sends_to=("ended_sessions",)),
+    "sweep": Function(table="write", sends_to=("ended_sessions",), timeout_seconds=300),
 }
 
 QUEUES = (
     # put off up to 15 minutes each time, 100 times are a day without the engine
     Queue("spill", consumer="index_memories", fifo=True, max_receives=100),
+    # one at a time, as Bedrock, if it writes the summary, may take half of the consumer's time
+    Queue("ended_sessions", consumer="consolidate", batch_size=1),
 )
 
 ROUTES = (
@@ -120,6 +133,7 @@ ROUTES = (
     Route("POST", "/v1/memory/importance", "memories"),
     Route("POST", "/v1/memory/forget", "memories"),
     Route("POST", "/v1/memory/consolidate", "memories"),
+    Route("POST", "/v1/knowledge/summarize", "memories"),
     Route("GET", "/v1/agents/{agent_id}/memories", "memories"),
     Route("GET", "/v1/agents/{agent_id}/stats", "memories"),
     Route("GET", "/v1/agents/{agent_id}/wake-up", "memories"),
@@ -173,4 +187,5 @@ PREFLIGHT = Route("OPTIONS", "/{proxy+}", DEFAULT_FUNCTION, public=True)
 SCHEDULES = (
     Schedule("expire", every_seconds=60),
     Schedule("deduplicate", every_seconds=3_600),
+    Schedule("sweep", every_seconds=60),
 )

@@ -249,4 +249,4 @@ def construct_id(name: str) -> str:
     return name.title().replace("_", "")
 
 
-_TYPES = {"S": dynamodb.AttributeType.STRING}
+_TYPES = {"N": dynamodb.AttributeType.NUMBER, "S": dynamodb.AttributeType.STRING}

@@ -6,8 +6,16 @@ TTL_ATTRIBUTE = "ttl"  # Unix seconds
 
 TABLE: dict[str, Any] = {
     "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": "S"}
-        for name in ("pk", "sk", "namespace_key", "tenant_shard", "started_key")
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in {
+            "pk": "S",
+            "sk": "S",
+            "namespace_key": "S",
+            "tenant_shard": "S",
+            "started_key": "S",
+            "sweep_shard": "S",
+            "sweep_at": "N",
+        }.items()
     ],
     "KeySchema": [
         {"AttributeName": "pk", "KeyType": "HASH"},
@@ -18,11 +26,15 @@ TABLE: dict[str, Any] = {
             "IndexName": index,
             "KeySchema": [
                 {"AttributeName": key, "KeyType": "HASH"},
-                {"AttributeName": "started_key", "KeyType": "RANGE"},
+                {"AttributeName": sort, "KeyType": "RANGE"},
             ],
             "Projection": {"ProjectionType": "ALL"},
         }
-        for index, key in (("by_namespace", "namespace_key"), ("by_tenant", "tenant_shard"))
+        for index, key, sort in (
+            ("by_namespace", "namespace_key", "started_key"),
+            ("by_tenant", "tenant_shard", "started_key"),
+            ("by_sweep", "sweep_shard", "sweep_at"),
+        )
     ],
     "BillingMode": "PAY_PER_REQUEST",
 }

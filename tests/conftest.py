@@ -9,6 +9,7 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "TABLE_NAME": "cross-session-test",
+    "ENDED_SESSIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ended",
     "SPILL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/spill.fifo",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }

@@ -65,6 +65,7 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
         "candidates",
         "count",
         "counts",
+        "cover",
         "create",
         "delete",
         "feedback_counts",
@@ -83,6 +84,10 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
         "statistics",
         "superseded",
         "values_of",
+        "put",
+        "quoting",
+        "summaries_of",
+        "uncover",
         "with_vectors",
     }
 
@@ -200,6 +205,29 @@ def test_anothers_version_does_not_open_a_memory_for_replacement(owners: list[Ow
         memory_index.replace(mine, replace(theirs.memory, content="Changed"), None)
 
     assert owners[2].get("same_0") == theirs.memory
+
+
+def test_a_summary_reaches_its_owners_memories_alone(owners: list[Owner]) -> None:
+    for owner in owners:
+        (summary,) = owner.place([VECTOR], ids="sum", memory_type="summary", session_id="s1")
+        quoting = replace(summary, metadata={"source_memory_ids": ["same_0"]})
+        memory_index.put(quoting, VECTOR)
+    tenant, namespace = owners[0].tenant, owners[0].namespace
+
+    memory_index.cover(tenant, namespace, "s1", "sum_0")
+    memory_index.uncover(owners[1].tenant, owners[1].namespace, ["sum_0"])
+
+    assert [{one.covered_by for one in owner.listed()} for owner in owners] == [
+        {"sum_0"},
+        *[{None}] * 3,
+    ]
+    found = [
+        *memory_index.quoting(tenant, namespace, IDS),
+        *memory_index.summaries_of(tenant, namespace, ["s1"]).values(),
+    ]
+    assert [(one.tenant, one.namespace, one.id) for one in found] == [
+        (tenant, namespace, "sum_0")
+    ] * 2
 
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=str)

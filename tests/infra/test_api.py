@@ -257,6 +257,8 @@ def test_functions_are_told_where_things_are(stage: Synthesized) -> None:
     assert variables["OPENSEARCH_URL"]["Fn::Join"][1][0] == "https://"
     assert "OPENSEARCH_URL" not in variables_of(stage, "sessions")
     assert "SPILL_QUEUE_URL" not in variables_of(stage, "sessions")
+    assert "ENDED_SESSIONS_QUEUE_URL" in variables_of(stage, "sessions")
+    assert "ENDED_SESSIONS_QUEUE_URL" in variables_of(stage, "sweep")
     assert "OIDC_ISSUER" not in variables_of(stage, AUTHORIZER)
 
 
@@ -322,6 +324,7 @@ def chosen(synthesize: Synthesize) -> Synthesized:
         "dev",
         oidc_issuer="https://login.example.com/",
         oidc_audience="app-1,app-2",
+        summary_model="amazon.nova-micro-v1:0",
         domain_name="memory.example.com",
         certificate_arn="arn:aws:acm:eu-west-1:111122223333:certificate/1",
         hosted_zone_id="Z1",
@@ -336,6 +339,17 @@ def test_an_issuers_tokens_are_good_where_it_is_named(chosen: Synthesized) -> No
 
     assert variables["OIDC_ISSUER"] == "https://login.example.com/"
     assert variables["OIDC_AUDIENCE"] == "app-1,app-2"
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_model_that_is_named_can_be_asked_by_functions_that_sum_up(
+    chosen: Synthesized, stage: Synthesized, name: str
+) -> None:
+    summarizes = FUNCTIONS[name].summarizes
+
+    assert chosen.actions(name, "bedrock") == ({"InvokeModel"} if summarizes else set())
+    assert ("BEDROCK_SUMMARY_MODEL" in variables_of(chosen, name)) == summarizes
+    assert stage.actions(name, "bedrock") == set()
 
 
 def test_the_api_can_have_an_address_of_ones_own(chosen: Synthesized) -> None:

@@ -76,6 +76,7 @@ def test_a_first_start_has_an_empty_table_with_its_indexes(journal: Path) -> Non
         assert values(client) == {}
         assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {
             "by_namespace",
+            "by_sweep",
             "by_tenant",
         }
 
@@ -230,6 +231,10 @@ def test_the_environment_names_all_that_boto3_and_the_functions_need() -> None:
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",
         "TABLE_NAME": "cross-session",
+        "ENDED_SESSIONS_QUEUE_URL": "http://127.0.0.1:4566/123456789012/ended_sessions",
+        "ENDED_SESSIONS_DEAD_LETTER_QUEUE_URL": (
+            "http://127.0.0.1:4566/123456789012/ended_sessions_dead_letters"
+        ),
         "SPILL_QUEUE_URL": "http://127.0.0.1:4566/123456789012/spill.fifo",
         "SPILL_DEAD_LETTER_QUEUE_URL": (
             "http://127.0.0.1:4566/123456789012/spill_dead_letters.fifo"

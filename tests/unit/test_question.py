@@ -82,3 +82,38 @@ def test_any_text_is_read(text: str, actors: list[str]) -> None:
 
     assert question.text == text
     assert set(question.actors) <= set(actors)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How's the backend project going?",
+        "How are things?",
+        "What did we do last week?",
+        "What have we decided so far?",
+        "What happened in the last month?",
+        "Catch me up",
+        "Give me a recap of the project",
+        "Where do we stand?",
+        "Where were we?",
+        "What's new?",
+    ],
+)
+def test_a_question_for_an_overview(text: str) -> None:
+    assert asked(text).asks_overview
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which database do we use?",
+        "What did we decide about the database?",
+        "Where are we going for the team weekend?",
+        "What happened to the old printer?",
+        "How is the tea made?",
+        "Who leads the project?",
+        "How much may the cloud cost?",
+    ],
+)
+def test_a_question_for_one_thing(text: str) -> None:
+    assert not asked(text).asks_overview

@@ -43,6 +43,7 @@ MEMORY_BODY = {
     "memories": [{"content": "x"}],
     "importance": 0.5,
     "memory_id": "mem_1",
+    "memory_ids": ["mem_1", "mem_2"],
     "tags": ["a"],
     "filter": {"tags": ["a"]},
     "signal": "upvote",

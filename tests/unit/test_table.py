@@ -11,10 +11,14 @@ from cross_session.timing import reset, server_timing, spent_ms
 from infra.table import TABLE
 
 
-def test_the_table_has_the_indexes_that_sessions_are_listed_by() -> None:
+def test_the_table_has_the_indexes_that_sessions_are_found_by() -> None:
     indexes = {index["IndexName"] for index in TABLE["GlobalSecondaryIndexes"]}
 
-    assert indexes == {session_table.BY_NAMESPACE, session_table.BY_TENANT}
+    assert indexes == {
+        session_table.BY_NAMESPACE,
+        session_table.BY_SWEEP,
+        session_table.BY_TENANT,
+    }
 
 
 def test_the_table_defines_no_attribute_that_no_key_uses() -> None:

@@ -10,6 +10,7 @@ from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
 from cross_session.errors import EngineUnavailableError, InvalidRequestError, NotFoundError
 from cross_session.recount import recount, recounted_since
+from cross_session.unsay import unsay
 
 
 def forget(tenant: str, namespace: str, selection: Selection) -> int:
@@ -30,6 +31,7 @@ def forget(tenant: str, namespace: str, selection: Selection) -> int:
         tombstones.withdraw(tombstone)
         raise
     _take_off_counts(deleted, began=began)
+    _forget_summaries(tenant, namespace, selection, deleted)
     if selection.session_id is not None:  # heals what an earlier call left uncounted
         with suppress(NotFoundError):
             recount(tenant, namespace, selection.session_id)
@@ -44,11 +46,28 @@ def forget_expired() -> int:
     return len(deleted)
 
 
+def _forget_summaries(
+    tenant: str, namespace: str, selection: Selection, deleted: Sequence[Memory]
+) -> None:
+    """What is forgotten, no summary tells; and a summary that is named itself leaves its session
+    as it was before, and is not made again."""
+    summaries = [memory for memory in deleted if memory.memory_type == "summary"]
+    details = [memory.id for memory in deleted if memory.memory_type != "summary"]
+    unsay(tenant, namespace, details)
+    if not summaries:
+        return
+    memory_index.uncover(tenant, namespace, [memory.id for memory in summaries])
+    for memory in summaries:
+        if memory.id in selection.ids and memory.session_id:
+            with suppress(NotFoundError):
+                session_table.keep_unsummarized(tenant, memory.session_id)
+
+
 def _take_off_counts(deleted: Sequence[Memory], *, began: int) -> None:
     counts = Counter(
         (memory.tenant, memory.namespace, memory.session_id)
         for memory in deleted
-        if memory.session_id
+        if memory.session_id and memory.memory_type != "summary"
     )
     for (tenant, namespace, session_id), count in counts.items():
         with suppress(NotFoundError):

@@ -57,11 +57,23 @@ def beside(tenant: str, namespace: str, ranked: Sequence[Ranked]) -> dict[str, l
     return around
 
 
-def summaries(tenant: str, ranked: Sequence[Ranked]) -> list[Session]:
-    """The sessions of the recalled memories that have a summary, the best memory's first."""
+def summaries(tenant: str, namespace: str, ranked: Sequence[Ranked]) -> list[tuple[Session, str]]:
+    """The sessions of the recalled memories that have a summary, the best memory's first.
+
+    The one that the caller gave, else the one that was made.
+    """
     ids = dict.fromkeys(one.memory.session_id for one in ranked if one.memory.session_id)
-    sessions = [session_table.find(tenant, id) for id in ids]
-    return [session for session in sessions if session is not None and session.summary]
+    made = memory_index.summaries_of(tenant, namespace, list(ids)) if ids else {}
+    told: list[tuple[Session, str]] = []
+    for id in ids:
+        session = session_table.find(tenant, id)
+        if session is None or session.namespace != namespace:
+            continue
+        if session.summary:
+            told.append((session, session.summary))
+        elif id in made:
+            told.append((session, made[id].content))
+    return told
 
 
 def recall(
@@ -80,14 +92,15 @@ def recall(
     """The `limit` best of the selected memories, best first; none where there are none.
 
     With `rerank` off, a `vector_weight`, or a routing to one search, the two searches' scores
-    alone decide; a search that has no weight is not made. `now` and `timezone` are the
+    alone decide; a search that has no weight is not made. Session summaries are recalled where
+    the question asks for an overview, or the selection for them. `now` and `timezone` are the
     caller's: "yesterday" is a day of theirs.
     """
     weight = {"vector": 1.0, "bm25": 0.0}.get(
         routing, DEFAULT_VECTOR_WEIGHT if vector_weight is None else vector_weight
     )
 
-    def find(meaning: str) -> memory_index.Found:
+    def find(meaning: str, selection: Selection) -> memory_index.Found:
         found = memory_index.candidates(
             tenant,
             namespace,
@@ -103,11 +116,11 @@ def recall(
         return replace(found, candidates=current)
 
     if not rerank or vector_weight is not None or routing != "hybrid":
-        return Recalled(fuse(find(query).candidates, vector_weight=weight)[:limit], None)
+        return Recalled(fuse(find(query, selection).candidates, vector_weight=weight)[:limit], None)
     asked_at = now or datetime.now(UTC)
     actors = namespace_table.actors(tenant, namespace)
     question = read(query, actors=actors, now=asked_at, timezone=timezone)
-    found = find(question.nameless)
+    found = find(question.nameless, replace(selection, derived=question.asks_overview))
     session = _session(tenant, namespace, question.session, now=int(asked_at.timestamp()))
     ranked = rank(
         found.candidates,

@@ -10,6 +10,7 @@ from cross_session.adapters.embeddings import embedder
 from cross_session.domain.memory import Memory
 from cross_session.domain.search_text import context_text
 from cross_session.errors import ConflictError
+from cross_session.unsay import unsay
 
 _ATTEMPTS = 5
 
@@ -43,5 +44,7 @@ def rework(
             if attempt == _ATTEMPTS - 1:
                 raise
         else:
+            if new_text:
+                unsay(tenant, namespace, [memory_id])
             return revised
     raise AssertionError("unreachable")

@@ -85,6 +85,24 @@ def embedding_settings() -> EmbeddingSettings:
 
 
 @cache
+def ended_sessions_queue_url() -> str:
+    """Where sessions go to be consolidated."""
+    return _required("ENDED_SESSIONS_QUEUE_URL")
+
+
+@cache
+def consolidate_after_days() -> int:
+    """How old a session's newest memory is when its summary begins to speak for the others."""
+    return int(os.environ.get("CONSOLIDATE_AFTER_DAYS", "30"))
+
+
+@cache
+def summary_model() -> str | None:
+    """The model of Amazon Bedrock that writes summaries; None where sentences are chosen."""
+    return os.environ.get("BEDROCK_SUMMARY_MODEL") or None
+
+
+@cache
 def spill_queue_url() -> str:
     """Where stores go while the engine is away."""
     return _required("SPILL_QUEUE_URL")

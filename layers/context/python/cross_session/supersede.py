@@ -8,6 +8,7 @@ from cross_session.adapters.memory_index import StoredLink
 from cross_session.domain.memory import Memory
 from cross_session.domain.supersession import Link, current, reordered, superseded
 from cross_session.errors import ConflictError, NotFoundError
+from cross_session.unsay import unsay
 
 _ROUNDS = 8
 _SAY_THE_SAME = ("consolidation", "deduplication")
@@ -166,4 +167,7 @@ def _moved(
     by_id = {one.link.id: one for one in stored}
     if not moved:
         return True
-    return not memory_index.relink(tenant, namespace, [(by_id[link.id], link) for link in moved])
+    if memory_index.relink(tenant, namespace, [(by_id[link.id], link) for link in moved]):
+        return False
+    unsay(tenant, namespace, [link.id for link in moved])
+    return True

@@ -67,6 +67,7 @@ if (doc['feedback.flagged'].size() > 0 && doc['feedback.flagged'].value) {
 return doc['importance'].value * kept;
 """
 _SUBJECTS_AT_ONCE = 100
+_SUMMARY = {"term": {"memory_type": "summary"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +577,7 @@ def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int
                     {"term": {"tenant": tenant}},
                     {"terms": {"namespace": namespaces}},
                     _not({"range": {"expires_at": {"lte": now}}}),
+                    _not(_SUMMARY),
                     *_held(None),
                 ]
             }
@@ -596,6 +598,83 @@ def check() -> None:
         _ask(lambda engine: engine.search(index=ALIAS, body={"size": 0, "terminate_after": 1}))
     except TransportError as error:
         raise EngineUnavailableError("the memory index is not there yet") from error
+
+
+def put(memory: Memory, vector: Sequence[float]) -> None:
+    """Writes a memory whatever stands under its id, searchable on return."""
+    operation = {"index": _address(memory.tenant, memory.namespace, memory.id)}
+    _bulk(iter([(operation, _to_source(memory, vector))]), timeout_secs=_DELETE_TIMEOUT_SECS)
+
+
+def cover(tenant: str, namespace: str, session_id: str, summary_id: str) -> None:
+    """Marks all of a session's memories as covered by its summary."""
+    within = [
+        *_predicates(tenant, namespace, Selection(session_id=session_id)),
+        _not(_SUMMARY),
+        _not({"term": {"covered_by": summary_id}}),
+    ]
+    _set_covered_by(tenant, namespace, within, summary_id)
+
+
+def uncover(tenant: str, namespace: str, summary_ids: Sequence[str]) -> None:
+    """Takes the marks of these summaries off the memories that have them."""
+    within = [
+        *_predicates(tenant, namespace, Selection()),
+        {"terms": {"covered_by": list(summary_ids)}},
+    ]
+    _set_covered_by(tenant, namespace, within, None)
+
+
+def _set_covered_by(
+    tenant: str, namespace: str, within: list[dict[str, Any]], summary_id: str | None
+) -> None:
+    """Page by page: what was marked no longer fits. What is forgotten meanwhile stays so."""
+    body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": False}
+    while hits := _search(tenant, namespace, body)["hits"]["hits"]:
+        _bulk(
+            (
+                (
+                    {
+                        "update": {
+                            "_id": hit["_id"],
+                            "routing": hit["_routing"],
+                            "retry_on_conflict": 3,
+                        }
+                    },
+                    {"doc": {"covered_by": summary_id}},
+                )
+                for hit in hits
+            ),
+            timeout_secs=_DELETE_TIMEOUT_SECS,
+        )
+
+
+def quoting(tenant: str, namespace: str, memory_ids: Sequence[str]) -> list[Memory]:
+    """The session summaries that have one of these memories among their sources."""
+    found: list[Memory] = []
+    for start in range(0, len(memory_ids), PAGE):
+        ids = memory_ids[start : start + PAGE]
+        terms = [term for id in ids for term in metadata_terms({"source_memory_ids": id})]
+        within = [
+            *_predicates(tenant, namespace, Selection(memory_type="summary")),
+            {"terms": {"metadata_terms": terms}},
+        ]
+        body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": _READ}
+        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        found += [_to_memory(hit["_source"]) for hit in hits]
+    return found
+
+
+def summaries_of(tenant: str, namespace: str, session_ids: Sequence[str]) -> dict[str, Memory]:
+    """The summaries of those of the sessions that have one, by the session's id."""
+    within = [
+        *_predicates(tenant, namespace, Selection(memory_type="summary")),
+        {"terms": {"session_id": list(session_ids)}},
+    ]
+    body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": _READ}
+    hits = _search(tenant, namespace, body)["hits"]["hits"]
+    found = [_to_memory(hit["_source"]) for hit in hits]
+    return {memory.session_id: memory for memory in found if memory.session_id}
 
 
 def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
@@ -623,8 +702,12 @@ def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
 
 
 def count(tenant: str, namespace: str, selection: Selection) -> int:
-    """How many are selected, superseded and expired ones too, for as long as they are kept."""
-    body = {"query": {"bool": {"filter": _predicates(tenant, namespace, selection)}}}
+    """How many are selected, superseded and expired ones too, for as long as they are kept.
+
+    Session summaries are not counted unless `selection` asks for them.
+    """
+    within = [*_predicates(tenant, namespace, selection), *_without_summaries(selection)]
+    body = {"query": {"bool": {"filter": within}}}
     params = {"routing": _routing(tenant, namespace)}
     counted: int = _ask(lambda engine: engine.count(index=ALIAS, body=body, params=params))["count"]
     return counted
@@ -661,6 +744,7 @@ def owned(tenant: str, namespace: str, selection: Selection, *, now: int) -> lis
     """The filters that every read goes through: one owner's memories that live and count."""
     return [
         *_predicates(tenant, namespace, selection),
+        *_without_summaries(selection),
         _not({"range": {"expires_at": {"lte": now}}}),
         *_held(selection.as_of),
     ]
@@ -678,6 +762,12 @@ def _held(as_of: int | None) -> list[dict[str, Any]]:
 
 def _not(predicate: dict[str, Any]) -> dict[str, Any]:
     return {"bool": {"must_not": predicate}}
+
+
+def _without_summaries(selection: Selection) -> list[dict[str, Any]]:
+    if selection.derived or selection.memory_type == "summary":
+        return []
+    return [_not(_SUMMARY)]
 
 
 def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[str, Any]]:

@@ -2,13 +2,16 @@
 
 A record is found by its id; the index `by_namespace` lists a namespace's newest first, and
 `by_tenant` all of a tenant's, spread over `TENANT_SHARDS` so that no one partition takes
-every write. Both indexes are eventually consistent, usually within a second.
+every write. `by_sweep` has those, of all tenants, that somebody must look at again, by when:
+an open session at its idle deadline, an ended one until it is consolidated, and once more
+when it is old. The indexes are eventually consistent, usually within a second.
 """
 
 import heapq
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
@@ -23,12 +26,19 @@ if TYPE_CHECKING:
 BY_NAMESPACE = "by_namespace"
 BY_TENANT = "by_tenant"
 TENANT_SHARDS = 8
+BY_SWEEP = "by_sweep"
+SWEEP_SHARDS = 8
 
 _BATCH_GET = 100  # DynamoDB's own bound
 _NEVER_IDLE_SECS = 10**10
 _OPEN = "attribute_exists(pk) AND attribute_not_exists(ended_at) AND idle_deadline_at > :now"
 _COUNT = "ADD memory_count :count, count_version :one"
-_ACTIVITY = "SET last_activity_at = :now, idle_deadline_at = idle_after_secs + :now"
+_ACTIVITY = (
+    "SET last_activity_at = :now, idle_deadline_at = idle_after_secs + :now,"
+    " sweep_at = idle_after_secs + :now"
+)
+_AT_ONCE = 0
+_CONSOLIDATION_SECS = 15 * 60  # then a session whose message was lost is looked at
 
 
 def create(session: Session) -> Session:
@@ -62,13 +72,27 @@ def find(tenant: str, session_id: str) -> Session | None:
         return None
 
 
-def end(tenant: str, session_id: str, *, summary: str | None, now: int) -> Session:
+def end(
+    tenant: str,
+    session_id: str,
+    *,
+    summary: str | None,
+    auto_summarize: bool = True,
+    now: int,
+) -> Session:
     """Ends an open session; one that has ended, or fallen idle, stays as it was.
 
     Raises NotFoundError.
     """
-    expression = "SET ended_at = :now, ended_reason = :client"
-    values: dict[str, Any] = {":now": now, ":client": "client"}
+    expression = (
+        "SET ended_at = :now, ended_reason = :client, auto_summarize = :auto, sweep_at = :sweep"
+    )
+    values: dict[str, Any] = {
+        ":now": now,
+        ":client": "client",
+        ":auto": auto_summarize,
+        ":sweep": now + _CONSOLIDATION_SECS,
+    }
     if summary is not None:
         expression += ", summary = :summary"
         values[":summary"] = summary
@@ -76,6 +100,109 @@ def end(tenant: str, session_id: str, *, summary: str | None, now: int) -> Sessi
         return _update(tenant, session_id, expression, values, condition=_OPEN)
     except ConditionFailedError as error:
         return _found(error.item).as_of(now)
+
+
+def end_idle(tenant: str, session_id: str, *, now: int) -> bool:
+    """Ends for good a session that fell idle; False where it did not, or has ended already."""
+    try:
+        _update(
+            tenant,
+            session_id,
+            "SET ended_at = idle_deadline_at, ended_reason = :idle",
+            {":idle": "idle", ":now": now},
+            condition="attribute_not_exists(ended_at) AND idle_deadline_at <= :now",
+        )
+    except ConditionFailedError as error:
+        if error.item is not None and "ended_at" not in error.item:
+            with suppress(ConditionFailedError):
+                _update(
+                    tenant,
+                    session_id,
+                    "SET sweep_at = idle_deadline_at",
+                    {":now": now},
+                    condition="attribute_not_exists(ended_at) AND idle_deadline_at > :now",
+                )
+        return False
+    return True
+
+
+def due(*, now: int, limit: int) -> Iterator[Session]:
+    """About `limit` sessions that must be looked at by now, the longest due first of each shard."""
+    for shard in range(SWEEP_SHARDS):
+        with dynamodb() as table:
+            page = table.query(
+                IndexName=BY_SWEEP,
+                KeyConditionExpression=Key("sweep_shard").eq(str(shard)) & Key("sweep_at").lte(now),
+                Limit=-(-limit // SWEEP_SHARDS),
+            )
+        yield from map(_to_session, page["Items"])
+
+
+def put_off(tenant: str, session_id: str, *, until: int, now: int) -> None:
+    """Has a session that is due looked at again then; one that is no longer due stays so."""
+    with suppress(ConditionFailedError):
+        _update(
+            tenant,
+            session_id,
+            "SET sweep_at = :until",
+            {":until": until, ":now": now},
+            condition="sweep_at <= :now",
+        )
+
+
+def claim(tenant: str, namespace: str, session_id: str, *, until: int) -> Session:
+    """An ended session, to be looked at again only then unless something changes in it.
+
+    Raises NotFoundError where the namespace has no such session, or it is open.
+    """
+    try:
+        return _update(
+            tenant,
+            session_id,
+            "SET sweep_at = :until",
+            {":until": until, ":owner": _owner(tenant, namespace)},
+            condition="namespace_key = :owner AND attribute_exists(ended_at)",
+        )
+    except ConditionFailedError as error:
+        raise NotFoundError("session") from error
+
+
+def consolidated(
+    tenant: str, session_id: str, *, claimed: int, now: int, look_again_at: int | None
+) -> None:
+    """Writes down that a session was; to be looked at again then, or with None never.
+
+    Where something changed since the claim, it stays due.
+    """
+    again = "SET sweep_at = :again," if look_again_at is not None else "REMOVE sweep_at SET"
+    values = {":now": now, ":claimed": claimed}
+    if look_again_at is not None:
+        values[":again"] = look_again_at
+    with suppress(ConditionFailedError):
+        _update(
+            tenant,
+            session_id,
+            f"{again} consolidated_at = :now",
+            values,
+            condition="sweep_at = :claimed",
+        )
+
+
+def look_again(tenant: str, session_id: str) -> None:
+    """Has a session looked at by the next sweep. Raises NotFoundError."""
+    _set(tenant, session_id, "SET sweep_at = :at_once", {":at_once": _AT_ONCE})
+
+
+def keep_unsummarized(tenant: str, session_id: str) -> None:
+    """Has no summary made of a session any more. Raises NotFoundError."""
+    _set(tenant, session_id, "SET auto_summarize = :auto", {":auto": False})
+
+
+def _set(tenant: str, session_id: str, expression: str, values: dict[str, Any]) -> None:
+    try:
+        _update(tenant, session_id, expression, values, condition="attribute_exists(pk)")
+    except ConditionFailedError as error:
+        raise NotFoundError("session") from error
 
 
 def touch(tenant: str, session_id: str, *, now: int) -> Session:
@@ -252,8 +379,14 @@ def _add_to_count(
         return _update(
             tenant,
             session_id,
-            f"{said and f'SET {said} '}{_COUNT}",
-            {":count": change, ":one": 1, ":owner": _owner(tenant, namespace), **said_value},
+            f"SET sweep_at = :at_once{said and f', {said}'} {_COUNT}",
+            {
+                ":at_once": _AT_ONCE,
+                ":count": change,
+                ":one": 1,
+                ":owner": _owner(tenant, namespace),
+                **said_value,
+            },
             condition="namespace_key = :owner",
         )
     except ConditionFailedError as error:
@@ -335,6 +468,8 @@ def _to_item(session: Session) -> Item:
         "idle_deadline_at": session.last_activity_at + idle_after,
         "metadata": json.dumps(session.metadata, ensure_ascii=False),
         "memory_count": session.memory_count,
+        "sweep_shard": str(zlib.crc32(session.id.encode()) // TENANT_SHARDS % SWEEP_SHARDS),
+        "sweep_at": session.last_activity_at + idle_after,
     }
 
 
@@ -352,5 +487,7 @@ def _to_session(item: Item) -> Session:
         ended_reason=item.get("ended_reason"),
         summary=item.get("summary"),
         last_said=item.get("last_said"),
+        auto_summarize=item.get("auto_summarize", True),
+        consolidated_at=int(item["consolidated_at"]) if "consolidated_at" in item else None,
         recounted_at_ns=int(item.get("recounted_at_ns", 0)),
     )

@@ -13,6 +13,7 @@ _BECAUSE: dict[Part, str] = {
     "recency": "it is recent",
     "importance": "it was marked important",
     "outdated": "but a newer note speaks of the same thing",
+    "covered": "but its session's summary tells it in short",
     "question": "but it is a question itself",
 }
 _WORTH_TELLING = 0.1

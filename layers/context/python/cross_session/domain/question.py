@@ -19,6 +19,21 @@ _NOW = re.compile(
     r"|as of|going|stands?)\b",
     re.I,
 )
+_LATELY = (
+    r"(?:\s+(?:so far|(?:in the )?last \w+|this \w+|yesterday|today|recently|lately|in \w+))*\W*$"
+)
+_OVERVIEW = re.compile(
+    r"\bcatch (?:me|us) up\b|\bbring (?:me|us) up to (?:speed|date)\b"
+    r"|\b(?:recap|overview|summar\w+)\b"
+    r"|\bwhere (?:do|did) (?:we|i|things) (?:stand|leave|left)\b"
+    r"|\bwhere (?:are|were) we\b(?! \w+ing)"
+    r"|\bhow(?:['’]s| is| are| have| has)\b.*\b(?:going|coming along|progress\w*|things)\b"
+    r"|\bwhat(?:['’]s| is) (?:new|up|going on)\b"
+    r"|\bwhat (?:did|have) (?:we|i) (?:\w+ )?(?:do|done|work(?:ed)? on|talk(?:ed)? about"
+    rf"|discuss(?:ed)?|decided?|achieved?|get done|been (?:doing|working on)){_LATELY}"
+    rf"|\bwhat (?:has )?happened{_LATELY}",
+    re.I,
+)
 _PRESENT = re.compile(
     r"\b(?:is|are|am|do|does|has|have|can|should|must|(?:who|what|how|where|when)'s"
     r"|who (?:owns|runs|carries|leads))\b",
@@ -34,7 +49,8 @@ class Question:
     """`actors` are those of the namespace whom it names, `nameless` is it without their names.
 
     `asks_present` holds for the state of a thing ("How do users log in?"), `asks_now` where
-    it says so ("… these days").
+    it says so ("… these days"). `asks_overview` holds where many things together are the answer
+    ("How is the project going?").
     """
 
     text: str
@@ -46,6 +62,7 @@ class Question:
     asks_how_many: bool
     asks_present: bool
     asks_now: bool
+    asks_overview: bool
 
 
 def read(text: str, *, actors: Iterable[str], now: datetime, timezone: tzinfo) -> Question:
@@ -64,6 +81,7 @@ def read(text: str, *, actors: Iterable[str], now: datetime, timezone: tzinfo) -
         asks_how_many=bool(_HOW_MANY.search(text)),
         asks_present=asks_now or (window is None and is_present),
         asks_now=asks_now and not asks_when,
+        asks_overview=bool(_OVERVIEW.search(text)),
     )
 
 

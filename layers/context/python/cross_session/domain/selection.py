@@ -18,6 +18,7 @@ class Selection:
     `created_after` <= created_at < `created_before`. Each
     field of `metadata`, nested ones too, must be equal; of a list, each member must be there.
     `as_of` selects what held then instead of what is current, whenever it was stored.
+    Reads leave session summaries out unless `derived` or `memory_type` asks for them.
     """
 
     ids: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Selection:
     created_after: int | None = None
     created_before: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    derived: bool = False
 
     def __bool__(self) -> bool:
         return self != Selection()

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 DEFAULT_IDLE_TIMEOUT_SECS = 4 * 3600
 MAX_IDLE_TIMEOUT_SECS = 30 * 86_400
+CONSOLIDATION_RETRY_SECS = 15 * 60  # then one that is not done is tried again
 
 EndedReason = Literal["client", "idle"]
 SessionState = Literal["active", "ended"]
@@ -15,8 +16,9 @@ class Session:
     """Times are Unix seconds, but for the start, whose milliseconds order sessions.
 
     An `idle_timeout_secs` of 0 means: never idle. `last_said` is what its next memory's
-    `preceding` will be. `recounted_at_ns` is when `memory_count` was last taken from the
-    index instead of being added to.
+    `preceding` will be. `auto_summarize` False keeps a summary from being made of it, and
+    `consolidated_at` is when that was last done. `recounted_at_ns` is when `memory_count`
+    was last taken from the index instead of being added to.
     """
 
     id: str
@@ -31,6 +33,8 @@ class Session:
     ended_reason: EndedReason | None = None
     summary: str | None = None
     last_said: str | None = None
+    auto_summarize: bool = True
+    consolidated_at: int | None = None
     recounted_at_ns: int = field(default=0, compare=False)
 
     @property

@@ -298,18 +298,25 @@ class SetImportance(Owned):
         return ids
 
 
-def _several_or_none(ids: list[str]) -> list[str]:
+def _several(ids: list[str]) -> list[str]:
     if len(set(ids)) == 1:
-        raise ValueError("needs two or more memories to consolidate")
+        raise ValueError("needs two or more memories")
     return ids
 
 
 class Consolidate(Owned):
     memory_ids: (
-        Annotated[list[MemoryId], Field(max_length=100), AfterValidator(_several_or_none)] | None
+        Annotated[list[MemoryId], Field(max_length=100), AfterValidator(_several)] | None
     ) = None
     threshold: Annotated[float, Field(gt=0, le=1), NumberOnly] | None = None
     target_type: MemoryType | None = None
+
+
+class Summarize(Owned):
+    memory_ids: Annotated[
+        list[MemoryId], Field(min_length=2, max_length=100), AfterValidator(_several)
+    ]
+    target_type: MemoryType | None = Field(default=None, description="semantic if absent")
 
 
 class MemoryOut(BaseModel):
@@ -332,6 +339,7 @@ class MemoryOut(BaseModel):
     valid_until: int | None = Field(description="It held from event_time until then")
     superseded_by: str | None
     superseded_kind: SupersededKind | None
+    covered_by: str | None = Field(description="The summary of its session, once that is old")
 
     @classmethod
     def of(cls, memory: Memory) -> "MemoryOut":
@@ -354,6 +362,7 @@ class MemoryOut(BaseModel):
             valid_until=memory.valid_until,
             superseded_by=memory.superseded_by,
             superseded_kind=memory.superseded_kind,
+            covered_by=memory.covered_by,
         )
 
 
@@ -590,6 +599,12 @@ class MemoriesConsolidated(BaseModel):
     consolidated_memory: MemoryOut | None = Field(description="Null where no two were alike")
     source_memory_ids: list[str]
     memories_removed: int = Field(description="Of the sources, from recall; each can still be read")
+
+
+class MemoriesSummarized(BaseModel):
+    summary: str
+    source_count: int
+    new_memory_id: str
 
 
 class ImportanceSet(BaseModel):

@@ -27,7 +27,12 @@ class StartSession(Owned):
 class EndSession(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    summary: Summary | None = None
+    summary: Summary | None = Field(
+        default=None, description="The caller's own; what is made of the session begins with it"
+    )
+    auto_summarize: bool | None = Field(
+        default=None, description="False: no summary is made of the session"
+    )
 
 
 class SessionOut(BaseModel):
