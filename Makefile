@@ -10,7 +10,7 @@ CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/li
 	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
 OF_STAGE = -c stage=$(STAGE) $(ARGS)
 
-.PHONY: help serve key migrate redrive test fuzz check bench bench-recall sizing layers openapi lock synth diff bootstrap deploy url destroy clean
+.PHONY: help serve key migrate redrive test fuzz check bench bench-recall demo bench-ageing sizing layers openapi lock synth diff bootstrap deploy url destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ migrate: $(INSTALLED) ## memories into an index as the code wants it (STAGE=…,
 
 sizing: $(INSTALLED) ## what it takes and costs at 1 thousand, 1 million and 100 million users
 	@$(PYTHON) -m infra.sizing
+
+demo: $(INSTALLED) ## a year with an assistant: its context before and after consolidation
+	@$(PYTHON) -m infra.local.demo
 
 test: check ## every test, after the checks
 	$(PYTHON) -m pytest $(ARGS)
@@ -51,6 +54,9 @@ bench-recall: $(INSTALLED) ## how much is recalled of what questions need (DATA=
 
 layers: $(INSTALLED) ## what Lambda unpacks, into .local/build (ARGS="arm64" or "x86_64" for one)
 	$(PYTHON) -m infra.build $(ARGS)
+
+bench-ageing: $(INSTALLED) ## recall and the context block before and after consolidation (DATA=… for LoCoMo)
+	$(PYTHON) -m tests.bench.ageing $(or $(DATA),tests/bench/notes.json)
 
 openapi: $(INSTALLED) ## functions/openapi.json from the code
 	$(PYTHON) -m infra.local.openapi

@@ -136,8 +136,8 @@ def measure(service: Service, samples: Sequence[dict[str, Any]]) -> Measured:
         measured = Measured(0, [], {})
         for number, sample in enumerate(samples, 1):
             namespace = f"{run}-{number}"
-            times = _store(client, namespace, sample["conversation"], measured.warnings)
-            questions = _questions(sample["qa"], namespace, times)
+            times = store(client, namespace, sample["conversation"], measured.warnings)
+            questions = questions_of(sample["qa"], namespace, times)
             measured.memories += len(times)
             measured.questions += questions
             print(
@@ -239,8 +239,13 @@ def plot(measured: Measured, name: str, path: Path) -> None:
     print(f"wrote {path}")
 
 
-def _store(
-    client: httpx.Client, namespace: str, conversation: dict[str, Any], warnings: set[str]
+def store(
+    client: httpx.Client,
+    namespace: str,
+    conversation: dict[str, Any],
+    warnings: set[str],
+    *,
+    auto_summarize: bool = False,
 ) -> dict[str, datetime]:
     """Lives through the sessions in their order; each turn's id and time."""
     times: dict[str, datetime] = {}
@@ -273,11 +278,11 @@ def _store(
             client, "/v1/memories/store/batch", {"namespace": namespace, "memories": memories}
         )
         warnings.update(stored["warnings"])
-        _post(client, f"/v1/sessions/{session_id}/end", {})
+        _post(client, f"/v1/sessions/{session_id}/end", {"auto_summarize": auto_summarize})
     return times
 
 
-def _questions(
+def questions_of(
     asked: Sequence[dict[str, Any]], namespace: str, times: dict[str, datetime]
 ) -> list[Question]:
     """Those with evidence that was stored; of LoCoMo's, without category 5, the adversarial."""

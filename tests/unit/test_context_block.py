@@ -334,6 +334,32 @@ def test_an_excerpt_does_not_hide_a_memory_that_says_what_it_leaves_out() -> Non
     assert worse in block_of(*better, covered, worse).memories
 
 
+# Summaries
+
+
+def test_a_summary_says_only_what_no_better_memory_says() -> None:
+    detail = memory("Printing on A3 is done.", session="ses_1")
+    summary = memory(
+        "The printing on A3 is done! The Bremen federation would bring 64 clubs.",
+        memory_type="summary",
+        session="ses_2",
+        at="2026-03-01T09:00:00Z",
+    )
+
+    assert bullets(block_of(detail, summary)) == [
+        "- Printing on A3 is done.",
+        "- summary: The Bremen federation would bring 64 clubs.",
+    ]
+
+
+def test_a_summary_that_has_nothing_new_is_left_out() -> None:
+    detail = memory("Printing on A3 is done.")
+
+    assert block_of(detail, memory("Printing on A3 is done", memory_type="summary")).memories == (
+        detail,
+    )
+
+
 # Duplicates
 
 

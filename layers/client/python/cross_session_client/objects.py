@@ -6,7 +6,7 @@ Times are Unix seconds. Answers are the server's JSON as it came: a newer server
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
-MemoryType = Literal["episodic", "semantic", "procedural", "working"]
+MemoryType = Literal["episodic", "semantic", "procedural", "working", "summary"]
 Routing = Literal["auto", "vector", "bm25", "hybrid"]
 SessionState = Literal["active", "ended"]
 

@@ -30,7 +30,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cross_session.domain.memory import DEFAULT_TYPE, Memory
-from cross_session.domain.sentences import excerpt
+from cross_session.domain.sentences import excerpt, repeats
+from cross_session.domain.sentences import sentences as parted
 
 PREAMBLE = (
     "Quoted between the tags is what earlier conversations left, newest session first: "
@@ -123,7 +124,7 @@ def context_block(
     One that says more than a better one stays: the rest may be "Reversed on Friday."
 
     Past the best `WHOLE`, a memory that a summary covers stands as an excerpt, of sentences
-    with words of `about` before others.
+    with words of `about` before others. A summary says only what no better memory says.
     """
 
     def measured(entries: Sequence[_Entry]) -> ContextBlock | None:
@@ -135,9 +136,9 @@ def context_block(
 
     longest = max(budget, 0) * MAX_CHARACTERS_PER_TOKEN
     entries = [
-        entry
+        made
         for place, memory in enumerate(memories)
-        if (entry := _entry(memory, _shown(memory, place, about), timezone, longest)).text
+        if (made := _entry(memory, _shown(memory, place, about), timezone, longest)).text
     ]
     if not entries:
         return EMPTY
@@ -145,7 +146,10 @@ def context_block(
     chosen, said = list[_Entry](), list[str]()
     of_nothing = count_tokens("")  # what a tokenizer adds to every text
     left = budget - count_tokens(_text([]))
-    for entry in entries:
+    told = list[str]()
+    for whole in entries:
+        if (entry := _unsaid(whole, told)) is None:
+            continue
         added = f"\n{entry.line}"
         if all(entry.heading != other.heading for other in chosen):
             added = f"\n{entry.day}{added}"
@@ -159,12 +163,25 @@ def context_block(
             left -= tokens
             chosen.append(entry)
             said.append(sentences)
+            told += parted(entry.content)
 
     while chosen:
         if block := measured(chosen):
             return block
         chosen.pop()
     return _beginning(entries[0], measured)
+
+
+def _unsaid(entry: _Entry, told: Sequence[str]) -> _Entry | None:
+    """The entry, a summary's without the sentences that say what was told; None if none is left."""
+    if entry.memory.memory_type != "summary":
+        return entry
+    parts = parted(entry.content)
+    new = [part for part in parts if not any(repeats(part, one) for one in told)]
+    if len(new) == len(parts):
+        return entry
+    content = " ".join(new)
+    return replace(entry, content=content, text=_on_one_line(content)) if new else None
 
 
 def _shown(memory: Memory, place: int, about: AbstractSet[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Set as AbstractSet
 
 SHARE = 0.5  # of a text's words, that an excerpt keeps
 LEAST_WORDS = 14  # fewer are hardly worth shortening
+_REPEATED = 0.6  # of a sentence's telling words
+_NEGATIONS = frozenset("no not never none nobody nothing without".split())
 _LEAST_WORTH = 0.9  # "Hey Mel!" or "It was great." says nothing without its neighbours
 
 _END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|[\n\r\u2028\u2029]+")
@@ -28,7 +30,21 @@ def sentences(text: str) -> list[str]:
 def telling_words(text: str) -> frozenset[str]:
     """The distinct words that are about something, in lower case and without an English ending."""
     words = (word.lower() for word in _WORD.findall(text))
-    return frozenset(_stem(word) for word in words if word not in _COMMON and len(word) > 1)
+    return frozenset(
+        _stem(word) for word in words if word not in _COMMON and (len(word) > 1 or word.isdigit())
+    )
+
+
+def repeats(sentence: str, said: str) -> bool:
+    """Whether `said` tells what the sentence tells, in much the same words.
+
+    Not where a number, a name or a negation of the one is missing in the other: "launch on
+    1 May" and "launch on 9 June" have most words in common.
+    """
+    one, other = telling_words(sentence), telling_words(said)
+    if not one or len(one & other) < _REPEATED * len(one):
+        return False
+    return _particulars(sentence) <= _words_of(said) and _negated(sentence) == _negated(said)
 
 
 def excerpt(text: str, *, about: AbstractSet[str]) -> str:
@@ -51,6 +67,24 @@ def excerpt(text: str, *, about: AbstractSet[str]) -> str:
             chosen.add(index)
             left -= _words(parts[index])
     return text if len(chosen) == len(parts) else _with_gaps(parts, chosen)
+
+
+def _particulars(sentence: str) -> set[str]:
+    """Its numbers and, but for the first word, what is written with a capital."""
+    words = _WORD.findall(sentence)
+    return {
+        word.lower()
+        for place, word in enumerate(words)
+        if any(map(str.isdigit, word)) or (place > 0 and word[0].isupper())
+    }
+
+
+def _negated(sentence: str) -> bool:
+    return not _NEGATIONS.isdisjoint(_words_of(sentence)) or "n't" in sentence
+
+
+def _words_of(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
 
 
 def _with_gaps(parts: list[str], chosen: set[int]) -> str:
