@@ -68,7 +68,9 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
         "cover",
         "create",
         "delete",
+        "delete_some",
         "feedback_counts",
+        "find_all",
         "get",
         "links",
         "listed",
@@ -77,6 +79,7 @@ def test_each_function_of_the_index_is_held_to_its_owner_here() -> None:
         "namespaces_of",
         "nearest",
         "neighbours",
+        "oldest_first",
         "owned",
         "postpone_expiry",
         "relink",
@@ -114,7 +117,14 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
             tenant, namespace, min_importance=0, decays={}, limit=100, now=now
         )
 
+        walked = list(
+            memory_index.oldest_first(tenant, namespace, after=None, superseded=True, now=now)
+        )
+        by_id = memory_index.find_all(tenant, namespace, IDS)
+
         seen = [
+            *walked,
+            *(stored.memory for stored in by_id.values()),
             *(memory for beside in near.values() for memory in beside),
             *important,
             *(one.memory for one in found.candidates),
@@ -123,6 +133,7 @@ def test_a_read_gives_its_owners_memories_alone(owners: list[Owner], selection: 
             *(stored.memory for stored in got),
         ]
         assert {(memory.tenant, memory.namespace) for memory in seen} == {(tenant, namespace)}
+        assert len(walked) == len(by_id) == 2
         assert len(listed) == total == len(important) == available == 2
         assert sum(map(len, near.values())) == 2
         assert [one.bm25 is None or one.cosine is None for one in found.candidates] == [
@@ -252,3 +263,13 @@ def test_names_that_a_pattern_would_match_are_names(owners: list[Owner]) -> None
         assert stranger.recall("same text") == []
         for tenant in ("*", owners[0].tenant[:-1], f"{owners[0].tenant},{owners[2].tenant}"):
             assert replace(stranger, tenant=tenant).listed() == []
+
+
+def test_an_erasure_deletes_its_owners_memories_alone(owners: list[Owner]) -> None:
+    first, *others = owners
+    before = list(standing(others))
+
+    assert memory_index.delete_some(first.tenant, first.namespace) == 2
+
+    assert first.listed() == []
+    assert list(standing(others)) == before

@@ -103,6 +103,10 @@ AUDITED: dict[str, tuple[str, Reader]] = {
     "POST /v1/memory/forget": ("forgotten", _forgotten),
     "DELETE /v1/memories/forget/batch": ("forgotten", _forgotten),
     "POST /v1/memory/consolidate": ("consolidated", _consolidated),
+    "POST /v1/knowledge/summarize": (
+        "summarized",
+        lambda answer, _: Touched(memory_ids=(answer["new_memory_id"],)),
+    ),
     "POST /v1/knowledge/deduplicate": ("deduplicated", _deduplicated),
     "POST /v1/memory/deduplicated/{memory_id}/restore": (
         "restored",
