@@ -13,7 +13,10 @@ from infra.routes import ROUTES
 from tests.e2e.service import Service
 
 WITH_BODY = [
-    route for route in ROUTES if route.method in ("POST", "PUT") and "touch" not in route.path
+    route
+    for route in ROUTES
+    if route.method in ("POST", "PUT")
+    and not route.path.endswith(("/touch", "/deactivate", "/restore"))
 ]
 DEEP = 100_000
 

@@ -75,7 +75,7 @@ def test_every_command_of_the_readme_is_one_that_is_run_here() -> None:
 
     assert commands[0] == "make serve"
     assert commands[1] == "make test"
-    assert len(commands) == 5
+    assert len(commands) == 6
     assert len(PYTHON) == 1
 
 
@@ -116,7 +116,18 @@ def test_the_key_for_an_app_opens_its_namespaces(newcomer: Newcomer) -> None:
         assert client.get("/v1/agents/other/stats").status_code == 403
 
 
+def test_a_namespace_is_exported_erased_and_put_back(newcomer: Newcomer) -> None:
+    file = newcomer.state / "user-ann.jsonl"
+
+    told = newcomer.bash(BASH[4].replace("user-ann.jsonl", str(file)))
+
+    assert DATABASE in file.read_text()
+    assert '"state":"erased"' in told
+    assert '"imported":3' in told
+    assert '"event_type":"imported"' in told
+
+
 def test_a_migration_leaves_an_index_that_is_as_wanted(newcomer: Newcomer) -> None:
-    told = newcomer.bash(BASH[4]).splitlines()
+    told = newcomer.bash(BASH[5]).splitlines()
 
     assert told == ["done: the index in use is as the code wants it", "dropped: nothing"]
