@@ -182,6 +182,15 @@ def test_a_young_session_keeps_its_details_to_the_fore(owner: Owner) -> None:
     assert all(memory.covered_by is None for memory in owner.listed())
 
 
+def test_an_overview_of_a_young_session_finds_its_details_and_no_summary(owner: Owner) -> None:
+    held(owner, days_ago=1)
+    consolidated(owner)
+
+    found = overview(owner)
+
+    assert {memory.content for memory in found} == set(SAID)
+
+
 def test_an_old_sessions_details_are_covered_and_none_is_lost(owner: Owner) -> None:
     memories = held(owner, days_ago=31)
 

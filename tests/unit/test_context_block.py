@@ -327,6 +327,13 @@ def test_what_no_summary_covers_stands_whole() -> None:
     assert bullets(block_of(*recalled)) == [f"- {one.content}" for one in recalled]
 
 
+def test_a_summary_stands_whole() -> None:
+    better = [memory(f"number {n}", id=f"mem_{n}") for n in range(WHOLE)]
+    summary = memory(LONG, id="sum", covered_by="sum", memory_type="summary", session="ses_1")
+
+    assert f"- summary: {LONG}" in bullets(block_of(*better, summary))
+
+
 def test_an_excerpt_does_not_hide_a_memory_that_says_what_it_leaves_out() -> None:
     better = [memory(f"number {n}", covered_by="sum") for n in range(WHOLE)]
     covered, worse = memory(LONG, covered_by="sum"), memory("What a week!")

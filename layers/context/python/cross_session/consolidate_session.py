@@ -5,6 +5,7 @@ Each step can be taken again, and a message that comes twice does no more than o
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from time import time
 
 from cross_session.adapters import memory_index, session_table
@@ -46,8 +47,10 @@ def consolidate_session(tenant: str, namespace: str, session_id: str) -> None:
         memories = [stored.memory for stored, _ in lasting]
         summary = sum_up(memories, [vector for _, vector in lasting], first=session.summary)
         written = _as_memory(session, summary)
-        memory_index.put(written, embedder().passages([context_text(written)])[0])
         old_at = max(memory.event_time for memory in memories) + consolidate_after_days() * 86_400
+        if old_at <= now:
+            written = replace(written, covered_by=written.id)
+        memory_index.put(written, embedder().passages([context_text(written)])[0])
         if old_at <= now:
             memory_index.cover(tenant, namespace, session_id, written.id)
         else:

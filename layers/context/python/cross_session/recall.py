@@ -92,9 +92,9 @@ def recall(
     """The `limit` best of the selected memories, best first; none where there are none.
 
     With `rerank` off, a `vector_weight`, or a routing to one search, the two searches' scores
-    alone decide; a search that has no weight is not made. Session summaries are recalled where
-    the question asks for an overview, or the selection for them. `now` and `timezone` are the
-    caller's: "yesterday" is a day of theirs.
+    alone decide; a search that has no weight is not made. Summaries of old sessions are
+    recalled where the question asks for an overview; the selection may ask for all.
+    `now` and `timezone` are the caller's: "yesterday" is a day of theirs.
     """
     weight = {"vector": 1.0, "bm25": 0.0}.get(
         routing, DEFAULT_VECTOR_WEIGHT if vector_weight is None else vector_weight
@@ -112,7 +112,11 @@ def recall(
         )
         # two values of a subject stand only while a store is under way, or was cut off
         replaced = outdated([one.memory for one in found.candidates])
-        current = [one for one in found.candidates if one.memory.id not in replaced]
+        current = [
+            one
+            for one in found.candidates
+            if one.memory.id not in replaced and (selection.memory_type or _speaks(one.memory))
+        ]
         return replace(found, candidates=current)
 
     if not rerank or vector_weight is not None or routing != "hybrid":
@@ -131,6 +135,11 @@ def recall(
         weights=_WEIGHTS,
     )
     return Recalled(ranked[:limit], _resolved(question, session))
+
+
+def _speaks(memory: Memory) -> bool:
+    """All but the summary of a young session, which would repeat its memories."""
+    return memory.memory_type != "summary" or memory.covered_by is not None
 
 
 def _session(

@@ -185,7 +185,7 @@ def _unsaid(entry: _Entry, told: Sequence[str]) -> _Entry | None:
 
 
 def _shown(memory: Memory, place: int, about: AbstractSet[str]) -> str:
-    if place < WHOLE or memory.covered_by is None:
+    if place < WHOLE or not memory.covered:
         return memory.content
     return excerpt(memory.content, about=about)
 

@@ -30,7 +30,7 @@ class Memory:
     `subject` is what it gives a value of, "backend.database": the newest is the current one.
     A memory with `superseded_by` is kept and can be read by its id, but is recalled only
     `as_of` a time from `event_time` until `valid_until`. `superseded_at` is by the clock.
-    `covered_by` is the summary of its session, once that is old.
+    `covered_by` is the summary of its session, once that is old; a summary's own id, then.
     """
 
     id: str
@@ -56,6 +56,11 @@ class Memory:
     covered_by: str | None = None
     preceding: str | None = None
     written_at: int = field(default=0, compare=False)
+
+    @property
+    def covered(self) -> bool:
+        """Whether a summary, another memory, speaks for it."""
+        return self.covered_by not in (None, self.id)
 
     def expired(self, now: int) -> bool:
         return self.expires_at is not None and self.expires_at <= now

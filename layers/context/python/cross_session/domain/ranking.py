@@ -53,7 +53,7 @@ class Weights:
     now: float = 0.2  # recency, where the question says "now"
     half_life_days: float = 30.0
     outdated: float = 0.4  # a newer note says the same thing otherwise
-    covered: float = 0.3  # its old session has a summary, where an overview is asked for
+    covered: float = 0.5  # its old session has a summary, where an overview is asked for
 
 
 DEFAULT_VECTOR_WEIGHT = Weights().vector
@@ -232,7 +232,7 @@ def _of_itself(
         parts["time"] = weights.time
     if asked_session is not None and memory.session_id == asked_session:
         parts["asked_session"] = weights.asked_session
-    if question.asks_overview and memory.covered_by is not None:
+    if question.asks_overview and memory.covered:
         parts["covered"] = -weights.covered
     if content.rstrip().endswith("?"):
         parts["question"] = -weights.question

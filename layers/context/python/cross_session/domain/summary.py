@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from cross_session.domain.memory import Memory
 from cross_session.domain.search_text import actor_of
-from cross_session.domain.sentences import sentences, telling_words
+from cross_session.domain.sentences import repeats, sentences, telling_words
 
 MAX_SENTENCES_SOUGHT = 120  # each is embedded, some 10 ms
 _MAX_MEMORIES = 40
 _MAX_WORDS = 90  # about 120 tokens
-_SHARE = 0.6  # of a short session's words
+_SHARE = 0.6  # of a session's words, but
+_FEW_WORDS = 30  # are no more than a summary may have
 _RELEVANCE = 0.7  # against novelty
 _IMPORTANCE = 1.0  # beside 1 for nearness: what a caller marked is what it wants told
 _LEAST_WORDS = 4
@@ -63,7 +64,8 @@ def choose(
     unless something was said.
     """
     total = sum(len(sentence.text.split()) for sentence in found)
-    left = min(_MAX_WORDS, int(_SHARE * total)) - sum(len(text.split()) for text in said)
+    left = min(_MAX_WORDS, max(_FEW_WORDS, int(_SHARE * total)))
+    left -= sum(len(text.split()) for text in said)
     worth = _worth(vectors, [sentence.source.importance for sentence in found])
     nearest = _alike(vectors @ said_vectors.T).max(axis=1) if said else np.zeros(len(found))
     chosen: list[int] = []
@@ -72,8 +74,11 @@ def choose(
         gain = _RELEVANCE * worth - (1 - _RELEVANCE) * nearest
         best = max(pending, key=lambda index: (gain[index], -index))
         pending.remove(best)
-        words = len(found[best].text.split())
-        if words <= left or not (chosen or said):
+        text, standing = found[best].text, [*said, *(found[index].text for index in chosen)]
+        words = len(text.split())
+        if any(repeats(text, one) or repeats(one, text) for one in standing):
+            continue
+        if words <= left or not standing:
             chosen.append(best)
             left -= words
             nearest = np.maximum(nearest, _alike(vectors @ vectors[best]))

@@ -339,7 +339,9 @@ class MemoryOut(BaseModel):
     valid_until: int | None = Field(description="It held from event_time until then")
     superseded_by: str | None
     superseded_kind: SupersededKind | None
-    covered_by: str | None = Field(description="The summary of its session, once that is old")
+    covered_by: str | None = Field(
+        description="The summary of its session, once that is old; a summary's own id, then"
+    )
 
     @classmethod
     def of(cls, memory: Memory) -> "MemoryOut":
