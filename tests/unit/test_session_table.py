@@ -7,8 +7,7 @@ import pytest
 from boto3.dynamodb.conditions import Key
 
 from cross_session.adapters import session_table
-from cross_session.adapters.session_table import TENANT_SHARDS
-from cross_session.adapters.table import dynamodb
+from cross_session.adapters.table import TENANT_SHARDS, dynamodb
 from cross_session.domain.session import Session
 from cross_session.errors import NotFoundError
 from tests.unit.conftest import NOW, MakeSession, stored_items

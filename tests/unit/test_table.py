@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from cross_session.adapters import session_table
-from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
+from cross_session.adapters.table import BY_TENANT, ConditionFailedError, Item, dynamodb
 from cross_session.errors import TableUnavailableError
 from cross_session.timing import reset, server_timing, spent_ms
 from infra.table import TABLE
@@ -17,7 +17,7 @@ def test_the_table_has_the_indexes_that_sessions_are_found_by() -> None:
     assert indexes == {
         session_table.BY_NAMESPACE,
         session_table.BY_SWEEP,
-        session_table.BY_TENANT,
+        BY_TENANT,
     }
 
 

@@ -5,15 +5,20 @@ their own. DynamoDB removes them when their time is over.
 """
 
 import heapq
-import zlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from cross_session.adapters.session_table import BY_TENANT, TENANT_SHARDS
-from cross_session.adapters.table import Item, dynamodb
+from cross_session.adapters.table import (
+    BY_TENANT,
+    TENANT_SHARDS,
+    Item,
+    dynamodb,
+    items,
+    shard_of,
+)
 from cross_session.domain.audit import AuditEvent
 from cross_session.settings import audit_settings
 
@@ -25,7 +30,7 @@ def put(event: AuditEvent) -> None:
     item: Item = {
         "pk": _collection(event.tenant, event.namespace),
         "sk": event.id,
-        "tenant_shard": _shard(event.tenant, zlib.crc32(event.namespace.encode()) % TENANT_SHARDS),
+        "tenant_shard": _shard(event.tenant, shard_of(event.namespace)),
         "started_key": event.id,
         "tenant": event.tenant,
         "namespace": event.namespace,
@@ -95,13 +100,7 @@ def _query(
         query["IndexName"] = index
     if event_type is not None:
         query["FilterExpression"] = Attr("event_type").eq(event_type)
-    while True:
-        with dynamodb() as table:
-            page = table.query(**query)
-        yield from map(_to_event, page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return map(_to_event, items(query))
 
 
 def _collection(tenant: str, namespace: str) -> str:

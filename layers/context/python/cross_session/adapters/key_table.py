@@ -4,13 +4,12 @@ A record is one item under its secret's hash, which is all that is kept of the s
 here compares secrets. A second item under the tenant, written with it, names the hash.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
-from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
+from cross_session.adapters.table import ConditionFailedError, Item, dynamodb, get_all, items
 from cross_session.domain.access import Scope
 from cross_session.domain.api_key import ApiKey, secret_hash
 from cross_session.errors import ConflictError, NotFoundError
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 RESOURCE = "api_key"
 
-_BATCH = 100  # of BatchGetItem
 _OPTIONAL = ("expires_at", "replaced_by", "rate_limit_per_minute", "daily_quota")
 _CURRENT = "attribute_exists(pk) AND active = :true AND attribute_not_exists(replaced_by)"
 
@@ -46,12 +44,13 @@ def get(tenant: str, key_id: str) -> ApiKey:
 
 def listed(tenant: str) -> list[ApiKey]:
     """All of a tenant's keys, newest first."""
-    hashes = list(_hashes(tenant))
-    keys = [
-        _to_key(item)
-        for start in range(0, len(hashes), _BATCH)
-        for item in _items(hashes[start : start + _BATCH])
-    ]
+    pointers = items(
+        {
+            "KeyConditionExpression": Key("pk").eq(_pointer(tenant, "")["pk"]),
+            "ConsistentRead": True,
+        }
+    )
+    keys = map(_to_key, get_all(_key(str(pointer["hash"])) for pointer in pointers))
     return sorted(keys, key=lambda key: (key.created_at, key.id), reverse=True)
 
 
@@ -139,34 +138,6 @@ def _hash(tenant: str, key_id: str) -> str:
     if item is None:
         raise NotFoundError(RESOURCE)
     return str(item["hash"])
-
-
-def _hashes(tenant: str) -> Iterator[str]:
-    start: dict[str, Any] = {}
-    while True:
-        with dynamodb() as table:
-            page = table.query(
-                KeyConditionExpression=Key("pk").eq(_pointer(tenant, "")["pk"]),
-                ConsistentRead=True,
-                **start,
-            )
-        for item in page["Items"]:
-            yield str(item["hash"])
-        if "LastEvaluatedKey" not in page:
-            return
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _items(hashes: list[str]) -> Iterator[Item]:
-    wanted: list[Any] = [_key(hashed) for hashed in hashes]
-    while wanted:
-        with dynamodb() as table:
-            page = table.meta.client.batch_get_item(
-                RequestItems={table.name: {"Keys": wanted, "ConsistentRead": True}}
-            )
-            yield from page["Responses"].get(table.name, [])
-        left = page["UnprocessedKeys"]
-        wanted = list(left[table.name]["Keys"]) if table.name in left else []
 
 
 def _key(hashed: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ sessions; it is eventually consistent, usually within a second.
 
 import heapq
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -15,14 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
-from cross_session.adapters.table import ConditionFailedError, dynamodb
+from cross_session.adapters.table import (
+    BY_TENANT,
+    TENANT_SHARDS,
+    ConditionFailedError,
+    dynamodb,
+    items,
+    shard_of,
+)
 from cross_session.domain.policy import MemoryPolicy
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import QueryInputTableQueryTypeDef
 
 MAX_ACTORS = 200
-TENANT_SHARDS = 8
 _CONSOLIDATIONS = "CONSOLIDATIONS"
 _FRESH_SECONDS = 5
 _KEPT = 10_000
@@ -119,7 +124,7 @@ def due(now: int) -> Iterator[tuple[str, str]]:
         "KeyConditionExpression": Key("pk").eq(_CONSOLIDATIONS),
         "FilterExpression": Attr("next_at").lte(now),
     }
-    for item in _pages(query):
+    for item in items(query):
         yield item["tenant"], item["namespace"]
 
 
@@ -166,34 +171,18 @@ def listed(tenant: str, *, prefix: str = "") -> Iterator[str]:
 def _shard(tenant: str, number: int, prefix: str) -> Iterator[str]:
     condition = Key("tenant_shard").eq(_tenant_shard(tenant, number))
     query: QueryInputTableQueryTypeDef = {
-        "IndexName": "by_tenant",
+        "IndexName": BY_TENANT,
         "KeyConditionExpression": condition & Key("started_key").begins_with(prefix)
         if prefix
         else condition,
     }
-    for item in _pages(query):
+    for item in items(query):
         yield item["started_key"]
 
 
-def _pages(query: "QueryInputTableQueryTypeDef") -> Iterator[dict[str, Any]]:
-    while True:
-        with dynamodb() as table:
-            page = table.query(**query)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-_LISTED = (
-    "SET tenant_shard = :shard, started_key = :name, created_at = if_not_exists(created_at, :now)"
-)
-
-
 def _listed(tenant: str, namespace: str) -> dict[str, Any]:
-    number = zlib.crc32(namespace.encode()) % TENANT_SHARDS
     return {
-        ":shard": _tenant_shard(tenant, number),
+        ":shard": _tenant_shard(tenant, shard_of(namespace)),
         ":name": namespace,
         ":now": int(time()),
     }

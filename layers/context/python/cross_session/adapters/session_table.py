@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
+from cross_session.adapters.table import (
+    BY_TENANT,
+    TENANT_SHARDS,
+    ConditionFailedError,
+    Item,
+    dynamodb,
+    get_all,
+    items,
+    shard_of,
+)
 from cross_session.domain.session import Session
 from cross_session.errors import ConflictError, NotFoundError
 
@@ -24,12 +33,9 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import QueryInputTableQueryTypeDef
 
 BY_NAMESPACE = "by_namespace"
-BY_TENANT = "by_tenant"
-TENANT_SHARDS = 8
 BY_SWEEP = "by_sweep"
 SWEEP_SHARDS = 8
 
-_BATCH_GET = 100  # DynamoDB's own bound
 _NEVER_IDLE_SECS = 10**10
 _OPEN = "attribute_exists(pk) AND attribute_not_exists(ended_at) AND idle_deadline_at > :now"
 _COUNT = "ADD memory_count :count, count_version :one"
@@ -328,18 +334,8 @@ def oldest_first(
 
 def find_all(tenant: str, ids: Iterable[str]) -> dict[str, Session]:
     """Those of the tenant's sessions that are there, by id."""
-    wanted = [_key(tenant, id) for id in ids]
-    found: dict[str, Session] = {}
-    while wanted:
-        with dynamodb() as table:
-            answer = table.meta.client.batch_get_item(
-                RequestItems={table.name: {"Keys": wanted[:_BATCH_GET], "ConsistentRead": True}}
-            )
-            unread = answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]
-            sessions = [_to_session(item) for item in answer["Responses"][table.name]]
-        found |= {session.id: session for session in sessions}
-        wanted = [*unread, *wanted[_BATCH_GET:]]  # type: ignore[list-item]
-    return found
+    found = map(_to_session, get_all(_key(tenant, id) for id in ids))
+    return {session.id: session for session in found}
 
 
 def restore(session: Session) -> None:
@@ -407,14 +403,8 @@ def _query(
     }
     if active_only:
         query["FilterExpression"] = Attr("ended_at").not_exists() & Attr("idle_deadline_at").gt(now)
-    while True:
-        with dynamodb() as table:
-            page = table.query(**query)
-        for item in page["Items"]:
-            yield _to_session(item).as_of(now)
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    for item in items(query):
+        yield _to_session(item).as_of(now)
 
 
 def _update(
@@ -452,14 +442,13 @@ def _found(item: Item | None) -> Session:
 
 def _to_item(session: Session) -> Item:
     idle_after = session.idle_timeout_secs or _NEVER_IDLE_SECS
-    shard = zlib.crc32(session.id.encode()) % TENANT_SHARDS
     return {
         **_key(session.tenant, session.id),
         "id": session.id,
         "tenant": session.tenant,
         "namespace": session.namespace,
         "namespace_key": _owner(session.tenant, session.namespace),
-        "tenant_shard": f"{session.tenant}#{shard}",
+        "tenant_shard": f"{session.tenant}#{shard_of(session.id)}",
         "started_key": _started_key(session),
         "started_at_ms": session.started_at_ms,
         "last_activity_at": session.last_activity_at,

@@ -1,6 +1,7 @@
-"""The DynamoDB table that sessions and keys share, and what its errors mean."""
+"""The one DynamoDB table: how it is read page by page, and what its errors mean."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,14 @@ from cross_session.timing import timed
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_dynamodb.service_resource import Table
+    from types_boto3_dynamodb.type_defs import QueryInputTableQueryTypeDef
 
 Item = dict[str, Any]
+
+BY_TENANT = "by_tenant"
+TENANT_SHARDS = 8  # over which the index spreads a tenant, so that no partition takes every write
+
+_BATCH_GET = 100  # DynamoDB's own bound
 
 _AWAY = {
     "InternalServerError",
@@ -82,3 +89,33 @@ def dynamodb() -> Iterator["Table"]:
             raise
         except BotoCoreError as error:
             raise TableUnavailableError("the table does not answer now") from error
+
+
+def items(query: "QueryInputTableQueryTypeDef") -> Iterator[Item]:
+    """What a query finds, in its order, read a page at a time as it is asked for."""
+    while True:
+        with dynamodb() as table:
+            page = table.query(**query)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def get_all(keys: Iterable[dict[str, str]]) -> Iterator[Item]:
+    """The items that are there under these keys, in no order, as last written."""
+    wanted: list[Any] = list(keys)
+    while wanted:
+        with dynamodb() as table:
+            answer = table.meta.client.batch_get_item(
+                RequestItems={table.name: {"Keys": wanted[:_BATCH_GET], "ConsistentRead": True}}
+            )
+            unread = answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]
+            found = answer["Responses"].get(table.name, [])
+        yield from found
+        wanted = [*unread, *wanted[_BATCH_GET:]]
+
+
+def shard_of(name: str) -> int:
+    """Which of a tenant's `TENANT_SHARDS` has what is called so."""
+    return zlib.crc32(name.encode()) % TENANT_SHARDS

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from boto3.dynamodb import conditions
 
-from cross_session.adapters.table import dynamodb
+from cross_session.adapters.table import dynamodb, items
 from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
 
@@ -48,15 +48,7 @@ def covers(memory: Memory) -> bool:
         & conditions.Key("sk").gt(f"{memory.written_at:020d}#"),
         "ConsistentRead": True,
     }
-    while True:
-        with dynamodb() as table:
-            page = table.query(**query)
-        for item in page["Items"]:
-            if _selection(str(item["selection"])).selects(memory):
-                return True
-        if "LastEvaluatedKey" not in page:
-            return False
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return any(_selection(str(item["selection"])).selects(memory) for item in items(query))
 
 
 def _partition(tenant: str, namespace: str) -> str:

@@ -7,11 +7,10 @@ last one are one write.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from boto3.dynamodb.conditions import Key
 
-from cross_session.adapters.table import ConditionFailedError, Item, dynamodb
+from cross_session.adapters.table import ConditionFailedError, Item, dynamodb, items
 from cross_session.domain.usage import DAY_SECONDS, Usage
 
 KEPT_DAYS = 90
@@ -74,18 +73,13 @@ def add(tenant: str, key_id: str, used: Usage, *, now: int) -> int:
 def total(tenant: str, key_id: str) -> Usage:
     """Of the last `KEPT_DAYS` days."""
     summed = Usage()
-    query: dict[str, Any] = {"KeyConditionExpression": Key("pk").eq(_key(tenant, key_id, 0)["pk"])}
-    while True:
-        with dynamodb() as table:
-            page = table.query(**query)
-        for item in page["Items"]:
-            day = _used(item)
-            for count in _COUNTS:
-                setattr(summed, count, getattr(summed, count) + getattr(day, count))
-            summed.last_used_at = day.last_used_at  # days are in order
-        if "LastEvaluatedKey" not in page:
-            return summed
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    of_all_days = Key("pk").eq(_key(tenant, key_id, 0)["pk"])
+    for item in items({"KeyConditionExpression": of_all_days}):
+        day = _used(item)
+        for count in _COUNTS:
+            setattr(summed, count, getattr(summed, count) + getattr(day, count))
+        summed.last_used_at = day.last_used_at  # days are in order
+    return summed
 
 
 def _update(
