@@ -177,7 +177,7 @@ def test_json_that_is_no_object_is_refused_on_every_route(
 ) -> None:
     path = route.path.replace("{session_id}", "ses_1").replace("{memory_id}", "mem_1")
 
-    for body in ("[]", '"text"', "7", "true", f'["{untouched}"]'):
+    for body in ("[]", '"text"', "7", "true", "[null, null]", "[{}]", f'["{untouched}"]'):
         answer = http.request(
             route.method, path, content=body, headers={"Content-Type": "application/json"}
         )

@@ -65,7 +65,7 @@ class Api(APIGatewayHttpResolver):
         """`takes_files` lets a form's file stand for the member `data` of a JSON body."""
         self._takes_files = takes_files
         self._let_into: str | None = None
-        super().__init__(enable_validation=True, json_body_deserializer=strict_json)
+        super().__init__(enable_validation=True, json_body_deserializer=_json_object)
         self.exception_handler(errors.CrossSessionError)(problem_of)
         self.exception_handler(RequestValidationError)(_invalid)
         self.not_found(self._no_route)
@@ -331,6 +331,14 @@ def _file_to_json(event: dict[str, Any]) -> None:
         raise errors.InvalidRequestError("file", "is not UTF-8") from error
     event |= {"body": json.dumps({"data": text}), "isBase64Encoded": False}
     event["headers"]["content-type"] = "application/json"
+
+
+def _json_object(text: str) -> Any:
+    """A body's object; the resolver would take a list for its first item."""
+    body = strict_json(text)
+    if body is not None and not isinstance(body, dict):
+        raise errors.InvalidRequestError("body", "must be a JSON object")
+    return body
 
 
 def _check_body(event: dict[str, Any]) -> None:
