@@ -20,7 +20,7 @@ ODD = 'He said "no",\r\nthen\u2028left\x00 \N{ZERO WIDTH JOINER}'
 
 @pytest.fixture
 def stocked(http: httpx.Client, namespace: str) -> str:
-    """An ended session of two turns, and a note that expires in a day."""
+    """An ended session of two turns, no summary of it, and a note that expires in a day."""
     start = {"namespace": namespace, "metadata": {"channel": "web"}}
     session = http.post("/v1/sessions/start", json=start).json()["session"]["id"]
     memories: list[dict[str, Any]] = [
@@ -36,7 +36,8 @@ def stocked(http: httpx.Client, namespace: str) -> str:
     ]
     for memory in memories:
         http.post("/v1/memory/store", json={"namespace": namespace, **memory}).raise_for_status()
-    http.post(f"/v1/sessions/{session}/end", json={"summary": "Chose a database"})
+    end = {"summary": "Chose a database", "auto_summarize": False}
+    http.post(f"/v1/sessions/{session}/end", json=end).raise_for_status()
     return namespace
 
 
