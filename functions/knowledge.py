@@ -103,10 +103,6 @@ def list_restorable(
 ) -> RestorableList:
     """Lists what is no longer current and can be restored: merged, repeated, replaced, undone."""
     tenant, owner = _owner(Scope.READ, namespace or agent_id)
-    if offset + limit > memory_index.MAX_WINDOW:
-        raise InvalidRequestError(
-            "offset", f"offset and limit together reach past {memory_index.MAX_WINDOW:,}"
-        )
     memories, count = memory_index.superseded(
         tenant, owner, limit=limit, offset=offset, now=int(time())
     )

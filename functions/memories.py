@@ -360,7 +360,7 @@ def list_session_memories(
         session.namespace,
         Selection(session_id=session.id, derived=include_derived),
         limit=limit,
-        offset=_within_window(offset, limit),
+        offset=offset,
         oldest_first=True,
         now=int(time()),
     )
@@ -391,7 +391,7 @@ def list_agent_memories(
             derived=include_derived,
         ),
         limit=limit,
-        offset=_within_window(offset, limit),
+        offset=offset,
         now=int(time()),
     )
     return _previews(memories, content_preview_chars)
@@ -504,14 +504,6 @@ def _own(memory_id: str, namespace: str, scope: Scope) -> Memory:
             raise InvalidRequestError("namespace", "is required: several hold this id")
         namespace = readable[0]
     return memory_index.get(caller.tenant, namespace, memory_id, now=int(time())).memory
-
-
-def _within_window(offset: int, limit: int) -> int:
-    if offset + limit > memory_index.MAX_WINDOW:
-        raise InvalidRequestError(
-            "offset", f"offset and limit together reach past {memory_index.MAX_WINDOW:,}"
-        )
-    return offset
 
 
 def _previews(memories: list[Memory], characters: int | None) -> list[MemoryOut | MemoryPreview]:

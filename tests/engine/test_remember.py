@@ -1,14 +1,14 @@
 """Notes become memories exactly once, and can be recalled at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import time
+from typing import Any
 
 import pytest
 
 from cross_session.adapters import memory_index
-from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
 from cross_session.errors import ConflictError
 from cross_session.forget import forget
@@ -264,15 +264,17 @@ def test_a_note_forgotten_while_its_repeat_is_stored_is_there_if_the_repeat_was_
     owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [memory] = owner.remember(DECISION)
-    look_up = memory_index._get_all
+    look_up = memory_index._documents
 
-    def forget_then_look_up(memories: list[Memory]) -> list[memory_index.Stored | None]:
-        if memories:
+    def forget_then_look_up(
+        addresses: Sequence[dict[str, str]], source: Any
+    ) -> dict[str, Mapping[str, Any]]:
+        if addresses:
             monkeypatch.undo()
             forget(owner.tenant, owner.namespace, Selection(ids=(memory.id,)))
-        return look_up(memories)
+        return look_up(addresses, source)
 
-    monkeypatch.setattr(memory_index, "_get_all", forget_then_look_up)
+    monkeypatch.setattr(memory_index, "_documents", forget_then_look_up)
 
     try:
         owner.remember(DECISION)

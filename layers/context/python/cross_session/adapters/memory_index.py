@@ -145,20 +145,21 @@ def create(memories: Sequence[Memory], vectors: Sequence[Sequence[float]]) -> li
 
     One result a memory, in order: None where it was written, else what stands there.
     """
-    actions = [
-        {"create": _address(memory.tenant, memory.namespace, memory.id)} for memory in memories
-    ]
+    addresses = [_address(memory.tenant, memory.namespace, memory.id) for memory in memories]
+    actions = [{"create": address} for address in addresses]
     outcome = _bulk(
         zip(actions, map(_to_source, memories, vectors), strict=True),
         timeout_secs=_STORE_TIMEOUT_SECS + len(memories) * _STORE_TIMEOUT_SECS_EACH,
     )
     taken = [index for index, item in enumerate(outcome) if item["create"]["status"] == 409]
     results: list[Stored | None] = [None] * len(memories)
-    for index, stood in zip(taken, _get_all([memories[index] for index in taken]), strict=True):
+    standing = _documents([addresses[index] for index in taken], _READ)
+    for index in taken:
+        stood = standing.get(addresses[index]["_id"])
         if stood is None:  # forgotten between the two calls, so free again
             (results[index],) = create([memories[index]], [vectors[index]])
         else:
-            results[index] = stood
+            results[index] = _to_stored(stood)
     return results
 
 
@@ -263,16 +264,9 @@ def listed(
     now: int,
 ) -> tuple[list[Memory], int]:
     """A page of memories, newest first unless asked, and how many there are in all."""
-    body = {
-        "query": {"bool": {"filter": owned(tenant, namespace, selection, now=now)}},
-        "sort": [{"sequence": "asc" if oldest_first else "desc"}, {"id": "asc"}],
-        "from": offset,
-        "size": limit,
-        "track_total_hits": True,
-        "_source": _READ,
-    }
-    found = _search(tenant, namespace, body)["hits"]
-    return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+    filters = owned(tenant, namespace, selection, now=now)
+    order = [{"sequence": "asc" if oldest_first else "desc"}, {"id": "asc"}]
+    return _page(tenant, namespace, filters, order, limit=limit, offset=offset)
 
 
 def oldest_first(
@@ -307,11 +301,8 @@ def oldest_first(
 
 def find_all(tenant: str, namespace: str, ids: Iterable[str]) -> dict[str, Stored]:
     """Those of the memories that are there, by id, as last written; expired ones too."""
-    wanted = [_address(tenant, namespace, id) | {"_source": {"exclude": _UNREAD}} for id in ids]
-    if not wanted:
-        return {}
-    found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
-    stored = [_to_stored(document) for document in found if document.get("found")]
+    wanted = [_address(tenant, namespace, id) for id in ids]
+    stored = map(_to_stored, _documents(wanted, _READ).values())
     return {one.memory.id: one for one in stored}
 
 
@@ -449,11 +440,8 @@ def values_of(
 
 def links(tenant: str, namespace: str, memory_ids: Sequence[str]) -> dict[str, StoredLink]:
     """Those of the memories that are there, by id, as last written."""
-    if not memory_ids:
-        return {}
-    wanted = [_address(tenant, namespace, id) | {"_source": _LINK} for id in memory_ids]
-    found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
-    stored = [_to_link(document) for document in found if document.get("found")]
+    wanted = [_address(tenant, namespace, id) for id in memory_ids]
+    stored = map(_to_link, _documents(wanted, _LINK).values())
     return {one.link.id: one for one in stored}
 
 
@@ -494,24 +482,13 @@ def superseded(
     tenant: str, namespace: str, *, limit: int, offset: int, now: int
 ) -> tuple[list[Memory], int]:
     """A page of what is kept and no longer current, and how many there are; latest first."""
-    body = {
-        "query": {
-            "bool": {
-                "filter": [
-                    *_predicates(tenant, namespace, Selection()),
-                    _not({"range": {"expires_at": {"lte": now}}}),
-                    {"exists": {"field": "superseded_by"}},
-                ]
-            }
-        },
-        "sort": [{"superseded_at": "desc"}, {"sequence": "desc"}, {"id": "asc"}],
-        "from": offset,
-        "size": limit,
-        "track_total_hits": True,
-        "_source": _READ,
-    }
-    found = _search(tenant, namespace, body)["hits"]
-    return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+    filters = [
+        *_predicates(tenant, namespace, Selection()),
+        _not({"range": {"expires_at": {"lte": now}}}),
+        {"exists": {"field": "superseded_by"}},
+    ]
+    order = [{"superseded_at": "desc"}, {"sequence": "desc"}, {"id": "asc"}]
+    return _page(tenant, namespace, filters, order, limit=limit, offset=offset)
 
 
 def postpone_expiry(
@@ -840,6 +817,30 @@ def _version(hit: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _page(
+    tenant: str,
+    namespace: str,
+    filters: list[dict[str, Any]],
+    order: list[dict[str, str]],
+    *,
+    limit: int,
+    offset: int,
+) -> tuple[list[Memory], int]:
+    """Raises InvalidRequestError for a page that reaches past `MAX_WINDOW`."""
+    if offset + limit > MAX_WINDOW:
+        raise InvalidRequestError("offset", f"offset and limit together reach past {MAX_WINDOW:,}")
+    body = {
+        "query": {"bool": {"filter": filters}},
+        "sort": order,
+        "from": offset,
+        "size": limit,
+        "track_total_hits": True,
+        "_source": _READ,
+    }
+    found = _search(tenant, namespace, body)["hits"]
+    return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
+
+
 def _search(tenant: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
     params = {"routing": _routing(tenant, namespace)}
     found: dict[str, Any] = _ask(
@@ -908,16 +909,13 @@ def _ask(call: Callable[[OpenSearch], Any]) -> Any:
         return call(engine)
 
 
-def _get_all(memories: Sequence[Memory]) -> list[Stored | None]:
-    """What stands under each memory's id, as last written."""
-    if not memories:
-        return []
-    wanted = [
-        _address(memory.tenant, memory.namespace, memory.id) | {"_source": {"exclude": _UNREAD}}
-        for memory in memories
-    ]
+def _documents(addresses: Sequence[dict[str, str]], source: Any) -> dict[str, Mapping[str, Any]]:
+    """Those that are there, by their own ids, as last written; of each the parts in `source`."""
+    if not addresses:
+        return {}
+    wanted = [address | {"_source": source} for address in addresses]
     found = _ask(lambda engine: engine.mget(body={"docs": wanted}, index=ALIAS))["docs"]
-    return [_to_stored(document) if document["found"] else None for document in found]
+    return {document["_id"]: document for document in found if document.get("found")}
 
 
 def _routing(tenant: str, namespace: str) -> str:
