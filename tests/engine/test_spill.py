@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from cross_session import remember as remembering
-from cross_session.adapters import memory_index, spill_queue, tombstones
+from cross_session.adapters import memory_index, queues, spill_queue, tombstones
 from cross_session.adapters.embeddings import embedder
 from cross_session.domain.memory import Memory
 from cross_session.domain.search_text import context_text
@@ -439,7 +439,7 @@ def test_while_the_engine_stays_away_messages_stay_and_come_later_each_time(
         def change_message_visibility(self, **options: Any) -> None:
             waits.append(options["VisibilityTimeout"])
 
-    monkeypatch.setattr(spill_queue, "_sqs", Queue)
+    monkeypatch.setattr(queues, "client", Queue)
     for receives in ("1", "2", "3", "50"):
         for message in messages:
             message["Attributes"]["ApproximateReceiveCount"] = receives
@@ -471,7 +471,7 @@ def test_a_store_is_refused_where_the_queue_is_away_too(
         def send_message_batch(self, **_: object) -> None:
             raise EndpointConnectionError(endpoint_url="https://sqs")
 
-    monkeypatch.setattr(spill_queue, "_sqs", Away)
+    monkeypatch.setattr(queues, "client", Away)
 
     with pytest.raises(QueueUnavailableError):
         store(owner, Note(content=DECISION))
@@ -486,7 +486,7 @@ def test_a_store_is_refused_where_the_queue_takes_only_a_part(
         def send_message_batch(self, **_: object) -> dict[str, Any]:
             return {"Successful": [], "Failed": [{"Id": "1", "Code": "InternalError"}]}
 
-    monkeypatch.setattr(spill_queue, "_sqs", Picky)
+    monkeypatch.setattr(queues, "client", Picky)
 
     with pytest.raises(QueueUnavailableError):
         store(owner, Note(content=DECISION))

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from cross_session import sweep as sweeping
-from cross_session.adapters import ended_sessions, session_table
+from cross_session.adapters import queues, session_table
 from cross_session.errors import QueueUnavailableError
 from cross_session.settings import ended_sessions_queue_url
 from functions import sweep
@@ -24,11 +24,11 @@ HOUR = 3_600
 
 @pytest.fixture
 def queue(table: None) -> Iterator["SQSClient"]:  # noqa: ARG001 - within its mock
-    ended_sessions._sqs.cache_clear()
+    queues.client.cache_clear()
     sqs = boto3.client("sqs")
     sqs.create_queue(QueueName="ended")
     yield sqs
-    ended_sessions._sqs.cache_clear()
+    queues.client.cache_clear()
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_session_that_could_not_be_sent_is_sent_by_a_later_run(
 ) -> None:
     session_table.create(session())
     clock.pass_seconds(5 * HOUR)
-    ended_sessions._sqs.cache_clear()
+    queues.client.cache_clear()
 
     with pytest.raises(QueueUnavailableError):
         run()
@@ -179,4 +179,4 @@ def test_a_session_that_could_not_be_sent_is_sent_by_a_later_run(
     name = ended_sessions_queue_url().rpartition("/")[2]
     boto3.client("sqs").create_queue(QueueName=name)
     assert run() == {"ended_count": 0, "sent_count": 1}
-    ended_sessions._sqs.cache_clear()
+    queues.client.cache_clear()

@@ -1,35 +1,16 @@
 """Messages that were tried too often, in the queue beside their own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from cross_session.errors import QueueUnavailableError
+from cross_session.adapters.queues import sqs
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 _AWAY_SECS = 60  # what is being moved is not received again by another
-
-
-@cache
-def _client() -> "SQSClient":
-    return boto3.client("sqs", config=Config(connect_timeout=1, read_timeout=5))
-
-
-@contextmanager
-def _sqs() -> Iterator["SQSClient"]:
-    try:
-        yield _client()
-    except (BotoCoreError, ClientError) as error:
-        raise QueueUnavailableError("the queue does not answer now") from error
+_AWAY = "the queue does not answer now"
 
 
 def move(dead_letters_url: str, queue_url: str) -> int:
@@ -38,8 +19,8 @@ def move(dead_letters_url: str, queue_url: str) -> int:
     Each is sent before it is deleted: dying in between sends it twice and loses none. SQS's
     own StartMessageMoveTask tells only roughly how many it moved, and not every emulator has it.
     """
-    with _sqs() as sqs:
-        messages = sqs.receive_message(
+    with sqs(_AWAY) as queues:
+        messages = queues.receive_message(
             QueueUrl=dead_letters_url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=_AWAY_SECS,
@@ -47,15 +28,15 @@ def move(dead_letters_url: str, queue_url: str) -> int:
             MessageAttributeNames=["All"],
         ).get("Messages", [])
         for message in messages:
-            _send_again(sqs, message, queue_url)
-            sqs.delete_message(QueueUrl=dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
+            _send_again(queues, message, queue_url)
+            queues.delete_message(QueueUrl=dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
     return len(messages)
 
 
 def left_in(dead_letters_url: str) -> int:
     """About how many there are, those that are being moved included."""
-    with _sqs() as sqs:
-        counts = sqs.get_queue_attributes(
+    with sqs(_AWAY) as queues:
+        counts = queues.get_queue_attributes(
             QueueUrl=dead_letters_url,
             AttributeNames=[
                 "ApproximateNumberOfMessages",
@@ -65,15 +46,15 @@ def left_in(dead_letters_url: str) -> int:
     return sum(map(int, counts.values()))
 
 
-def _send_again(sqs: "SQSClient", message: "MessageTypeDef", queue_url: str) -> None:
+def _send_again(queues: "SQSClient", message: "MessageTypeDef", queue_url: str) -> None:
     attributes = message.get("MessageAttributes", {})
     group = message.get("Attributes", {}).get("MessageGroupId")
     if group is None:
-        sqs.send_message(
+        queues.send_message(
             QueueUrl=queue_url, MessageBody=message["Body"], MessageAttributes=attributes
         )
         return
-    sqs.send_message(
+    queues.send_message(
         QueueUrl=queue_url,
         MessageBody=message["Body"],
         MessageAttributes=attributes,

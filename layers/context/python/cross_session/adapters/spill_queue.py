@@ -9,21 +9,17 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import cache
 from typing import TYPE_CHECKING
 
-import boto3
 import numpy as np
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
+from cross_session.adapters.queues import sqs
 from cross_session.domain.draft import Draft
 from cross_session.domain.feedback import Feedback
 from cross_session.domain.memory import Memory
 from cross_session.errors import QueueUnavailableError
 
 if TYPE_CHECKING:
-    from types_boto3_sqs.client import SQSClient
     from types_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 ATTRIBUTE = "draft"
@@ -33,24 +29,14 @@ _SHORTEST_WAIT_SECS = 5
 _LONGEST_WAIT_SECS = 900
 
 
-@cache
-def _sqs() -> "SQSClient":
-    config = Config(
-        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
-    )
-    return boto3.client("sqs", config=config)
-
-
 def send(drafts: Sequence[Draft], *, queue_url: str) -> None:
     """Makes the drafts durable; all of them once this returns.
 
     Raises QueueUnavailableError; some may have been taken then.
     """
     for messages in _batches(drafts):
-        try:
-            answer = _sqs().send_message_batch(QueueUrl=queue_url, Entries=messages)
-        except (BotoCoreError, ClientError) as error:
-            raise QueueUnavailableError("neither the index nor the queue answers now") from error
+        with sqs("neither the index nor the queue answers now") as queues:
+            answer = queues.send_message_batch(QueueUrl=queue_url, Entries=messages)
         if answer.get("Failed"):
             raise QueueUnavailableError("the queue does not take all of it now")
 
@@ -58,12 +44,10 @@ def send(drafts: Sequence[Draft], *, queue_url: str) -> None:
 def put_off(receipt_handle: str, *, receives: int, queue_url: str) -> None:
     """Has a message that was received this often come again, later each time."""
     wait = min(_SHORTEST_WAIT_SECS * 2 ** (receives - 1), _LONGEST_WAIT_SECS)
-    try:
-        _sqs().change_message_visibility(
+    with sqs("the queue does not answer now") as queues:
+        queues.change_message_visibility(
             QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=wait
         )
-    except (BotoCoreError, ClientError) as error:
-        raise QueueUnavailableError("the queue does not answer now") from error
 
 
 def to_draft(encoded: str) -> Draft:
