@@ -4,7 +4,6 @@ Each step can be taken again, and a message that comes twice does no more than o
 """
 
 import hashlib
-from contextlib import suppress
 from dataclasses import replace
 from time import time
 
@@ -36,8 +35,7 @@ def consolidate_session(tenant: str, namespace: str, session_id: str) -> None:
         )
     except NotFoundError:
         return
-    with suppress(NotFoundError):
-        recount(tenant, namespace, session_id)
+    recount(tenant, namespace, session_id)
     found = memory_index.with_vectors(
         tenant, namespace, selection=Selection(session_id=session_id), limit=MAX_MEMORIES, now=now
     )

@@ -33,8 +33,7 @@ def forget(tenant: str, namespace: str, selection: Selection) -> int:
     _take_off_counts(deleted, began=began)
     _forget_summaries(tenant, namespace, selection, deleted)
     if selection.session_id is not None:  # heals what an earlier call left uncounted
-        with suppress(NotFoundError):
-            recount(tenant, namespace, selection.session_id)
+        recount(tenant, namespace, selection.session_id)
     return len(deleted)
 
 

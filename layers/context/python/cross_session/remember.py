@@ -1,7 +1,7 @@
 """Notes in, memories stored."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -126,7 +126,8 @@ def store_late(draft: Draft) -> None:
     _count(waited.tenant, waited.namespace, progress, began=began)
     if tombstones.covers(memory):  # forgotten just before it was written
         memory_index.delete(memory.tenant, memory.namespace, Selection(ids=(memory.id,)))
-        _recount(memory.tenant, memory.namespace, {memory.session_id})
+        if memory.session_id is not None:
+            recount(memory.tenant, memory.namespace, memory.session_id)
 
 
 def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
@@ -448,7 +449,8 @@ def _tell_sessions(
         except NotFoundError:
             unknown.append(session_id)
     doubtful = {id for id, session in sessions.items() if recounted_since(session, began)}
-    _recount(tenant, namespace, doubtful | progress.repeated_in)
+    for session_id in filter(None, doubtful | progress.repeated_in):
+        recount(tenant, namespace, session_id)
     return sessions, unknown
 
 
@@ -461,14 +463,8 @@ def _count(tenant: str, namespace: str, progress: _Progress, *, began: int) -> N
                 session = session_table.change_count(tenant, namespace, session_id, by=stored)
                 if recounted_since(session, began):
                     doubtful.add(session_id)
-    _recount(tenant, namespace, doubtful)
-
-
-def _recount(tenant: str, namespace: str, session_ids: Iterable[str | None]) -> None:
-    for session_id in session_ids:
-        if session_id is not None:
-            with suppress(NotFoundError):
-                recount(tenant, namespace, session_id)
+    for session_id in filter(None, doubtful):
+        recount(tenant, namespace, session_id)
 
 
 def _cut_short(notes: Sequence[Note]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import time, time_ns
 from typing import Any
@@ -21,7 +20,7 @@ from cross_session.domain.memory import (
 )
 from cross_session.domain.search_text import actor_of, as_preceding, context_text
 from cross_session.domain.session import Session
-from cross_session.errors import ConflictError, NotFoundError
+from cross_session.errors import ConflictError
 from cross_session.recount import recount
 
 _ROUNDS = 5
@@ -81,8 +80,7 @@ def restore(
     speaking = (actor_of(record.content, record.metadata) for record in records)
     namespace_table.add_actors(tenant, namespace, {actor for actor in speaking if actor})
     for session_id in ids.values():
-        with suppress(NotFoundError):
-            recount(tenant, namespace, session_id)
+        recount(tenant, namespace, session_id)
 
 
 def _other_id(tenant: str, namespace: str, session_id: str) -> str:
