@@ -115,6 +115,13 @@ class Alarms(cdk.Stack):
             "503 and has to repeat. See the memories function's log, then the engine and SQS.",
         )
         self._alarm(
+            "AuditFailed",
+            self._metric("AuditFailure", "Sum"),
+            1,
+            "Something was done that the audit does not tell. The function's log names the route "
+            "and who asked; if it goes on, look at the table's throttling.",
+        )
+        self._alarm(
             "CircuitOpened",
             self._metric("CircuitOpen", "Sum"),
             1,

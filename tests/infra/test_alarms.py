@@ -19,6 +19,7 @@ def alarms_of(stage: Synthesized) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     "id",
     [
+        "AuditFailed",
         "CircuitOpened",
         "ClientErrors",
         "EngineDiskLow",
@@ -67,6 +68,7 @@ def test_every_alarm_tells_what_it_means_and_whom_it_wakes(stage: Synthesized) -
         ("RecallSlow", "RecallLatency"),
         ("StoreFailed", "StoreFailure"),
         ("CircuitOpened", "CircuitOpen"),
+        ("AuditFailed", "AuditFailure"),
     ],
 )
 def test_the_services_own_metrics_are_read_where_functions_write_them(

@@ -1,7 +1,6 @@
 """The one place that knows HTTP: who calls, and what each error becomes."""
 
 import json
-import os
 from base64 import b64decode
 from collections.abc import Mapping
 from email import message_from_bytes
@@ -9,13 +8,12 @@ from http import HTTPStatus
 from time import perf_counter, time
 from typing import Any
 
-from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cross_session import audit, errors, timing
+from cross_session import audit, errors, metrics, timing
 from cross_session.adapters import idempotency_table
 from cross_session.default_owner import default_owner
 from cross_session.domain.access import Principal, Scope
@@ -200,9 +198,7 @@ class Api(APIGatewayHttpResolver):
             )
         except Exception:
             logger.exception("no audit event", route=event["routeKey"], actor=caller.key_id)
-            if os.environ.get("POWERTOOLS_METRICS_NAMESPACE"):
-                with single_metric(name="AuditFailure", unit=MetricUnit.Count, value=1):
-                    pass
+            metrics.count("AuditFailure")
 
     def _no_route(self, _error: Exception) -> Response[str]:
         return problem_of(errors.RouteNotFoundError(f"there is no {self.current_event.path}"))

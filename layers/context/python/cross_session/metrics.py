@@ -11,8 +11,10 @@ from typing import Literal
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+Count = Literal["AuditFailure", "CircuitOpen", "StoreFailure", "StoreSpilled"]
 
-def count(name: Literal["StoreFailure", "StoreSpilled", "CircuitOpen"], value: int = 1) -> None:
+
+def count(name: Count, value: int = 1) -> None:
     _emit(name, MetricUnit.Count, value)
 
 
