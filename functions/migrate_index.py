@@ -1,7 +1,4 @@
-"""On demand: the memories move into an index as the code wants it, a step an invocation.
-
-It must run where the engine is reachable, and once at a time: reserve it a concurrency of one.
-"""
+"""On demand: the memories move into an index as the code wants it, a step an invocation."""
 
 from dataclasses import asdict
 from typing import Any

@@ -213,9 +213,7 @@ class Api(cdk.Stack):
                 role,
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
-                "sqs:ListMessageMoveTasks",
                 "sqs:ReceiveMessage",
-                "sqs:StartMessageMoveTask",
             )
         if storage.key and key_actions:
             storage.key.grant(role, *(f"kms:{action}" for action in sorted(key_actions)))
@@ -247,8 +245,6 @@ class Api(cdk.Stack):
 
     def _attach_queues(self) -> None:
         for queue in QUEUES:
-            if queue.consumer not in self.functions:
-                continue
             alias = self.functions[queue.consumer].alias
             alias.add_event_source(
                 event_sources.SqsEventSource(

@@ -41,6 +41,9 @@ class StageConfig:
 
     `requests_per_second` is what the whole stage lets through, `burst` how many at once; a key's
     own limit is the service's business.
+
+    `reserves` takes an environment out of the account's concurrency for a function that must run
+    alone; an account whose quota is still the 10 of a new one cannot spare it.
     """
 
     name: Literal["dev", "prod"]
@@ -48,6 +51,7 @@ class StageConfig:
     private: bool
     customer_key: bool
     snap_start: bool
+    reserves: bool
     log_retention: RetentionDays
     requests_per_second: int
     burst: int
@@ -68,6 +72,7 @@ STAGES: Final = {
             private=False,
             customer_key=False,
             snap_start=False,
+            reserves=False,
             log_retention=RetentionDays.ONE_WEEK,
             requests_per_second=100,
             burst=200,
@@ -86,6 +91,7 @@ STAGES: Final = {
             private=True,
             customer_key=True,
             snap_start=True,
+            reserves=True,
             log_retention=RetentionDays.THREE_MONTHS,
             requests_per_second=2_000,
             burst=4_000,

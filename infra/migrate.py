@@ -4,23 +4,15 @@ Without a stage it does so on this machine, where PORT tells which service is me
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
-from infra.outputs import NotDeployedError, output
+from infra.on_demand import InvocationError, Invoke, deployed
+from infra.outputs import NotDeployedError
 
-Invoke = Callable[[dict[str, Any]], dict[str, Any]]
-
-TIMEOUT_SECONDS = 900  # a Lambda function's longest
 SECONDS_BETWEEN_TRIES = 2
-
-
-class InvocationError(RuntimeError):
-    """The function failed; the message is its error's."""
 
 
 def migrate(invoke: Invoke, say: Callable[[str], None]) -> None:
@@ -36,25 +28,6 @@ def migrate(invoke: Invoke, say: Callable[[str], None]) -> None:
             time.sleep(SECONDS_BETWEEN_TRIES)
         else:
             say(f"{state}: {progress['copied']:,} of {progress['total']:,} memories")
-
-
-def _deployed(stage: str) -> Invoke:
-    import boto3
-    from botocore.config import Config
-
-    name = output(stage, "MigrateIndexFunction")
-    # a step must not be sent again while it runs: no two may
-    config = Config(read_timeout=TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
-    functions = boto3.client("lambda", config=config)
-
-    def invoke(event: dict[str, Any]) -> dict[str, Any]:
-        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
-        said: dict[str, Any] = json.load(answer["Payload"])
-        if "FunctionError" in answer:
-            raise InvocationError(f"{said.get('errorType')}: {said.get('errorMessage')}")
-        return said
-
-    return invoke
 
 
 def _local() -> Invoke:
@@ -76,7 +49,7 @@ def main() -> None:
     )
     chosen = arguments.parse_args()
     try:
-        invoke = _deployed(chosen.stage) if chosen.stage else _local()
+        invoke = deployed(chosen.stage, "MigrateIndexFunction") if chosen.stage else _local()
     except NotDeployedError as error:
         sys.exit(str(error))
     if chosen.drop_others:

@@ -65,7 +65,8 @@ class Function:
     `engine`: "documents" reads and writes memories and creates their index, "indices" may do all
     that the engine can. `model` gives it the embedding model, `summarizes` the one of
     Bedrock where a deployment names one. `redrives` names the queues whose dead letters it may
-    send again. A Lambda function gets CPU by its memory: 1,769 MB is one core.
+    send again. One that is `alone` must not run twice at a time. A Lambda function gets CPU by its
+    memory: 1,769 MB is one core.
     """
 
     table: Literal["read", "write"] | None = None
@@ -74,6 +75,7 @@ class Function:
     summarizes: bool = False
     sends_to: tuple[str, ...] = ()
     redrives: tuple[str, ...] = ()
+    alone: bool = False
     memory_mb: int = 512
     timeout_seconds: int = 30  # also the most that an HTTP API waits
 
@@ -99,9 +101,9 @@ FUNCTIONS: Mapping[str, Function] = {
         sends_to=("spill",),
         memory_mb=1769,
     ),
-    "migrate_index": Function(engine="indices", timeout_seconds=900),
+    "migrate_index": Function(engine="indices", alone=True, timeout_seconds=900),
     "namespaces": Function(table="write", engine="documents", model=True, memory_mb=1769),
-    "redrive": Function(redrives=("spill",), timeout_seconds=300),
+    "redrive": Function(redrives=("spill", "ended_sessions"), timeout_seconds=300),
     "service": Function(table="write"),
     "sessions": Function(table="write", sends_to=("ended_sessions",)),
     "sweep": Function(table="write", sends_to=("ended_sessions",), timeout_seconds=300),

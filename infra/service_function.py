@@ -86,6 +86,7 @@ class ServiceFunction(Construct):
             layers=layers,
             memory_size=function.memory_mb,
             timeout=cdk.Duration.seconds(function.timeout_seconds),
+            reserved_concurrent_executions=1 if function.alone and config.reserves else None,
             environment={
                 "POWERTOOLS_SERVICE_NAME": config.service,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,

@@ -272,6 +272,14 @@ def test_prod_restores_what_people_wait_for_from_snapshots(
         assert "SnapStart" not in dev.function(name)
 
 
+def test_in_prod_no_two_migrations_run_at_a_time(prod: Synthesized, dev: Synthesized) -> None:
+    for name, function in FUNCTIONS.items():
+        reserved = prod.function(name).get("ReservedConcurrentExecutions")
+        assert reserved == (1 if function.alone else None)
+        assert "ReservedConcurrentExecutions" not in dev.function(name)
+    assert FUNCTIONS["migrate_index"].alone
+
+
 def fed_by(mapping: dict[str, Any]) -> tuple[str, str]:
     """The logical ids of the queue and of the function, without what surrounds them."""
     queue = re.search(r"GetAtt(\w+Queue)", str(mapping["EventSourceArn"]))
@@ -300,8 +308,17 @@ def test_what_starts_a_function_and_what_it_may_do_follow_from_its_entry(dev: Sy
         (f"{construct_id(queue.name)}Queue", construct_id(queue.consumer)) for queue in QUEUES
     )
     assert {"MigrateIndexFunction", "RedriveFunction"} <= dev.outputs("Api")
-    assert {"SPILL_QUEUE_URL", "SPILL_DEAD_LETTER_QUEUE_URL"} <= redriven.keys()
-    assert {"SendMessage", "ReceiveMessage", "DeleteMessage"} <= dev.actions("redrive", "sqs")
+    assert {
+        variable
+        for queue in QUEUES
+        for variable in (queue.url_variable, queue.dead_letters_url_variable)
+    } <= redriven.keys()
+    assert dev.actions("redrive", "sqs") == {
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "ReceiveMessage",
+        "SendMessage",
+    }
     assert "ESHttpDelete" in dev.actions("migrate_index", "es")
     assert "ChangeMessageVisibility" in dev.actions("index_memories", "sqs")
 

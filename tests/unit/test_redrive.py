@@ -111,7 +111,7 @@ def test_more_than_a_batch_is_moved_and_told_in_a_line_a_queue(queues: Queues) -
     queues.give_up("ended_sessions")
     said: list[str] = []
 
-    redrive_all(lambda: redrive.handler({}, None), said.append)
+    redrive_all(lambda event: redrive.handler(event, None), said.append)
 
     assert said == ["ended_sessions: 25 sent again, 0 left", "spill: 0 sent again, 0 left"]
 
@@ -126,6 +126,6 @@ def test_it_is_invoked_again_until_nothing_more_moves() -> None:
     )
     said: list[str] = []
 
-    redrive_all(lambda: next(answers), said.append)
+    redrive_all(lambda _event: next(answers), said.append)
 
     assert said == ["spill: 528 sent again, 2 left"]
