@@ -5,7 +5,6 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ import pytest
 
 from cross_session_client import CrossSession
 from tests.e2e.service import Service
+from tests.servers import Handler, serving
 
 READS = ("recall", "search", "context")
 
@@ -40,12 +40,11 @@ def troubled(service: Service) -> Iterator[tuple[str, Troubles]]:
     time: before that the connection is dropped, and a 500 comes back."""
     troubles = Troubles()
 
-    class Pass(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Pass(Handler):
         passing: ClassVar[httpx.Client] = httpx.Client(base_url=service.url, timeout=30)
 
         def _pass(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
             names = ("Authorization", "Content-Type", "Idempotency-Key")
             answer = self.passing.request(
                 self.command,
@@ -59,24 +58,16 @@ def troubled(service: Service) -> Iterator[tuple[str, Troubles]]:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
-            self.send_response(500 if trouble == "fail" else answer.status_code)
-            content = b"" if trouble == "fail" else answer.content
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            if trouble == "fail":
+                self.answer(500, b"")
+            else:
+                kind = answer.headers["Content-Type"]
+                self.answer(answer.status_code, answer.content, kind)
 
         do_GET = do_POST = do_PUT = _pass  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pass) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", troubles
-        server.shutdown()
-        Pass.passing.close()
+    with Pass.passing, serving(Pass) as url:
+        yield url, troubles
 
 
 def memories(http: httpx.Client, namespace: str) -> list[dict[str, Any]]:

@@ -4,8 +4,6 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,6 +21,7 @@ from infra.local.environments import Context
 from infra.routes import QUEUES
 from infra.table import TABLE
 from tests.engine.owner import Owner
+from tests.servers import Handler, serving
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -70,28 +69,15 @@ def point_at(
 def answering(status: int, body: object) -> Iterator[str]:
     """The URL of a server that answers every request so."""
 
-    class Answer(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Answer(Handler):
         def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.body()
+            self.answer(status, json.dumps(body).encode())
 
         do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Answer) as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +30,7 @@ from infra.local.deliveries import record_of
 from tests.engine.conftest import SPILL, PointAt, answering, consume, deliver, received
 from tests.engine.owner import Owner
 from tests.ports import free_ports
+from tests.servers import Handler, serving
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -67,24 +66,19 @@ def store(owner: Owner, *notes: Note) -> Remembered:
 def losing_answers_of(engine: str) -> Iterator[str]:
     """The URL of a way to the engine on which requests arrive and answers are lost."""
 
-    class Pass(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+    class Pass(Handler):
+        def _pass(self) -> None:
             httpx.post(
                 f"{engine}{self.path}",
-                content=body,
+                content=self.body(),
                 headers={"Content-Type": self.headers["Content-Type"]},
             ).raise_for_status()
             self.connection.shutdown(socket.SHUT_RDWR)
 
-        def log_message(self, *_: object) -> None:
-            pass
+        do_POST = _pass  # noqa: N815
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pass) as server:
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Pass) as url:
+        yield url
 
 
 def test_a_store_while_the_engine_is_away_is_acknowledged_and_recalled_once_it_is_back(

@@ -1,8 +1,6 @@
 """DynamoDB on this machine: what was acknowledged is there after a restart."""
 
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from botocore.exceptions import ClientError
 from infra.local.aws import TABLE as TABLE_NAME
 from infra.local.aws import LocalAws, environment
 from infra.table import TABLE
+from tests.killed import killed_once_acknowledged
 from tests.ports import free_ports
 
 if TYPE_CHECKING:
@@ -200,15 +199,7 @@ def test_a_restart_makes_the_journal_one_line_an_item(journal: Path) -> None:
 
 
 def test_an_acknowledged_write_is_there_after_a_kill(journal: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", STARTED_AND_WRITTEN_TO, str(journal), str(free_ports(1))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "acknowledged\n"
-        process.kill()
+    killed_once_acknowledged(STARTED_AND_WRITTEN_TO, journal, free_ports(1))
 
     with running(journal) as client:
         (item,) = client.scan(TableName=TABLE_NAME)["Items"]

@@ -1,7 +1,5 @@
 """SQS on this machine: what was acknowledged is delivered, after a restart too."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -17,6 +15,7 @@ from infra.local.aws import LocalAws, dead_letters_url, queue_name, queue_url
 from infra.local.deliveries import Deliveries
 from infra.routes import QUEUES
 from infra.table import TABLE
+from tests.killed import killed_once_acknowledged
 from tests.ports import free_ports
 
 if TYPE_CHECKING:
@@ -161,15 +160,7 @@ def test_a_restart_makes_the_journal_one_line_a_message(journal: Path) -> None:
 
 
 def test_an_acknowledged_message_is_there_after_a_kill(journal: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", STARTED_AND_SENT_TO, str(journal), str(free_ports(1))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "acknowledged\n"
-        process.kill()
+    killed_once_acknowledged(STARTED_AND_SENT_TO, journal, free_ports(1))
 
     with running(journal) as queue:
         assert queue.bodies() == ["killed"]

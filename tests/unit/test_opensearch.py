@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from cross_session.adapters import memory_index, opensearch
 from cross_session.domain.memory import Memory
 from cross_session.domain.selection import Selection
 from cross_session.settings import engine_settings
+from tests.servers import Handler, serving
 
 FIRST = Credentials("first-id", "first-secret", "first-token")
 SECOND = Credentials("second-id", "second-secret", "second-token")
@@ -61,14 +60,12 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def receiving() -> Iterator[Server]:
     server = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Answer(Handler):
         def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
             if self.path == "/credentials":
                 self._send(_as_container(server))
                 return
@@ -86,22 +83,10 @@ def serving() -> Iterator[Server]:
         do_GET = do_POST = _answer  # noqa: N815
 
         def _send(self, answer: object) -> None:
-            content = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(200, json.dumps(answer).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
-        server.url = f"http://127.0.0.1:{http.server_port}"
+    with serving(Answer) as server.url:
         yield server
-        http.shutdown()
 
 
 def _as_container(server: Server) -> dict[str, str | None]:
@@ -115,7 +100,7 @@ def _as_container(server: Server) -> dict[str, str | None]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with serving() as server:
+    with receiving() as server:
         for name in [*os.environ]:
             if name.startswith(("AWS_", "OPENSEARCH_")):
                 monkeypatch.delenv(name)
