@@ -33,6 +33,15 @@ def page(owner: Owner, **options: Any) -> tuple[list[str], int]:
     return [memory.content for memory in memories], total
 
 
+def test_the_memories_of_many_namespaces_are_counted_at_once(owner: Owner) -> None:
+    owner.remember("one", "two")
+    others = [f"{number}{'n' * 125}" for number in range(100, 599)]
+
+    counted = memory_index.counts(owner.tenant, [*others, owner.namespace], now=int(time()))
+
+    assert counted == {owner.namespace: 2}
+
+
 def test_a_memory_that_is_not_there_is_not_found(owner: Owner) -> None:
     with pytest.raises(NotFoundError, match=r"^memory not found$"):
         owner.get("mem_absent")
