@@ -42,7 +42,11 @@ class LocalService(Service):
         environment = {
             name: value for name, value in os.environ.items() if name != "OPENSEARCH_URL"
         }
-        environment |= {"PORT": str(self.port), "STATE_DIR": str(self.state)}
+        environment |= {
+            "PORT": str(self.port),
+            "STATE_DIR": str(self.state),
+            "POWERTOOLS_LOG_LEVEL": "ERROR",
+        }
         if self.engine is not None:
             environment["OPENSEARCH_URL"] = self.engine
         self.state.mkdir(parents=True, exist_ok=True)
