@@ -34,7 +34,7 @@ demo: $(INSTALLED) ## a year with an assistant: its context before and after con
 	@$(PYTHON) -m infra.local.demo
 
 test: check ## every test, after the checks
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 fuzz: $(INSTALLED) ## REQUESTS=20000 made from the API's description, and held to it
 	$(PYTHON) -m tests.fuzz --requests $(or $(REQUESTS),20000) $(ARGS)
