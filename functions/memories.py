@@ -76,7 +76,7 @@ from cross_session.wire.memories import (
 )
 
 app = Api()
-load_at_init(table.connect, embedder)
+load_at_init(table.connect, table.client, embedder)
 
 CONTEXT_CANDIDATES = 50  # 800 tokens hold about twenty memories of one sentence
 

@@ -87,6 +87,24 @@ def test_an_engine_that_accepts_and_never_answers_counts_as_away(
     assert monotonic() - began < 3
 
 
+def test_recalls_that_kept_failing_spare_the_next_one_the_wait(
+    owner: Owner, point_at: PointAt, engine: str, new_circuit: Callable[[], None]
+) -> None:
+    with answering(503, {"error": {"type": "rejected"}, "status": 503}) as url:
+        point_at(url)
+        for _ in range(3):
+            with pytest.raises(EngineUnavailableError):
+                owner.recall("anything")
+    point_at(engine)
+
+    with pytest.raises(EngineUnavailableError, match="given time to recover"):
+        owner.recall("anything")
+
+    owner.remember("stores have a circuit of their own")
+    new_circuit()
+    assert owner.recall("circuit") == ["stores have a circuit of their own"]
+
+
 def test_a_recall_is_not_answered_by_half_where_one_of_its_searches_was_turned_away(
     owner: Owner, point_at: PointAt
 ) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from time import time
 from typing import Literal
 
-from cross_session.adapters import memory_index, namespace_table, session_table
+from cross_session.adapters import circuit, memory_index, namespace_table, session_table
 from cross_session.adapters.embeddings import embedder
 from cross_session.domain.memory import Memory
 from cross_session.domain.question import Question, read
@@ -101,7 +102,8 @@ def recall(
     )
 
     def find(meaning: str, selection: Selection) -> memory_index.Found:
-        found = memory_index.candidates(
+        search = partial(
+            memory_index.candidates,
             tenant,
             namespace,
             text=query if weight < 1 else None,
@@ -110,6 +112,7 @@ def recall(
             selection=selection,
             now=int(time()),
         )
+        found = circuit.guarded("recalls", search)
         # two values of a subject stand only while a store is under way, or was cut off
         replaced = outdated([one.memory for one in found.candidates])
         current = [

@@ -121,7 +121,7 @@ def store_late(draft: Draft) -> None:
         return
     progress = _Progress()
     policy = namespace_table.get(waited.tenant, waited.namespace).policy
-    circuit.guarded(partial(_index, [draft], progress, policy, late=True))
+    circuit.guarded("stores", partial(_index, [draft], progress, policy, late=True))
     memory = progress.memories[0]
     _count(waited.tenant, waited.namespace, progress, began=began)
     if tombstones.covers(memory):  # forgotten just before it was written
@@ -155,7 +155,7 @@ def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     progress = _Progress()
     waiting: dict[int, Draft] = {}
     try:
-        circuit.guarded(partial(_index, drafts, progress, policy, late=False))
+        circuit.guarded("stores", partial(_index, drafts, progress, policy, late=False))
     except EngineUnavailableError:
         waiting = {
             place: draft

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 from aws_lambda_powertools.utilities.circuit_breaker import (
     CircuitBreakerConfig,
@@ -23,25 +23,27 @@ from cross_session.settings import table_settings
 Result = TypeVar("Result")
 Call = Callable[[], Result]
 
-NAME = "opensearch-writes"
+Circuit = Literal["recalls", "stores"]
+
+NAME = "opensearch"
 _FAILURES_TO_OPEN = 3
 _RECOVERY_SECS = 10
 _KNOWN_FOR_SECS = 5
 
 
-def guarded(call: Callable[[], Result]) -> Result:
-    """Calls, unless calls have kept failing: then it fails at once, for a while.
+def guarded(circuit: Circuit, call: Callable[[], Result]) -> Result:
+    """Calls, unless calls of the circuit have kept failing: then it fails at once, for a while.
 
     Raises EngineUnavailableError for both.
     """
-    result: Result = _breaker()(call)
+    result: Result = _breaker(circuit)(call)
     return result
 
 
 @cache
-def _breaker() -> Callable[[Call[Result]], Result]:
+def _breaker(circuit: Circuit) -> Callable[[Call[Result]], Result]:
     breaker: Callable[[Call[Result]], Result] = circuit_breaker(
-        name=NAME,
+        name=f"{NAME}-{circuit}",
         persistence_store=CircuitBreakerDynamoDBPersistence(
             table_settings().name,
             key_attr="pk",
