@@ -91,20 +91,22 @@ class Api(APIGatewayHttpResolver):
         self, caller: Principal, limit: int, event: dict[str, Any], context: LambdaContext
     ) -> dict[str, Any]:
         """The answer, counted, with the headers that tell the caller how much it may still ask."""
-        allowance = limiter.admit(caller, limit=limit)
+        with timing.timed("limits"):
+            allowance = limiter.admit(caller, limit=limit)
         started = perf_counter()
         if allowance.refused:
             answer = _refused(problem_of(_over_limit(allowance)))
         else:
             answer = self._answer_to(caller, event, context)
         answer["headers"] |= _limit_headers(allowance)
-        limiter.record(
-            caller,
-            allowance,
-            ok=answer["statusCode"] < HTTPStatus.BAD_REQUEST,
-            size=len((answer.get("body") or "").encode()),
-            seconds=perf_counter() - started,
-        )
+        with timing.timed("limits"):
+            limiter.record(
+                caller,
+                allowance,
+                ok=answer["statusCode"] < HTTPStatus.BAD_REQUEST,
+                size=len((answer.get("body") or "").encode()),
+                seconds=perf_counter() - started,
+            )
         return answer
 
     def _answer_to(
