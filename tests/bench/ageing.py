@@ -5,7 +5,8 @@ engine of their own: without summaries, and with all sessions summed up and old.
 asked for the first 20 memories and for the context block. A block's evidence is a memory that
 stands in it, whole or in excerpt; "answer kept" is how much of what such a memory has of the
 answer's words stands there too. "a line a memory" is the block without all that: the best memories,
-each with its date, until the budget is full.
+each with its date, until the budget is full. "as lines" is how many tokens of those have the same
+evidence, between two budgets by interpolation.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from statistics import fmean
 from typing import Any
 
 import httpx
+import numpy as np
 from tokenizers import Tokenizer
 
 from infra.model import ensure_model
@@ -31,6 +33,7 @@ from tests.e2e.service import LocalService
 from tests.ports import free_ports
 
 BUDGETS = (100, 200, 300, 400, 600, 800)
+LINES_BUDGETS = (*BUDGETS, 1_000, 1_200, 1_600)
 CANDIDATES = 50
 PATIENCE_SECS = 600
 _WORD = re.compile(r"\w+")
@@ -43,6 +46,16 @@ class Block:
     tokens: int
     found: float
     kept: float | None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Over all questions, at one budget; `found` and `kept` are shares as in `Block`."""
+
+    budget: int
+    tokens: float
+    found: float
+    kept: float
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,8 @@ def ask(client: httpx.Client, tokens: Callable[[str], int], asked: tuple[Questio
         told = post("/v1/context", token_budget=budget)
         blocks[budget] = as_block(question, answer, told["memories"], told["block"], told["tokens"])
     lines = {
-        budget: a_line_a_memory(question, answer, results, tokens, budget) for budget in BUDGETS
+        budget: a_line_a_memory(question, answer, results, tokens, budget)
+        for budget in LINES_BUDGETS
     }
     ranked = [turn_of(memory) for memory in results[:TOP_K]]
     return Asked(Answer(question, ranked, 0.0), lines, blocks)
@@ -210,25 +224,27 @@ def report(asked: dict[str, list[Asked]], name: str) -> None:
     ]
     print(table(("", *figures), rows))
 
-    forms: dict[str, Callable[[int], list[Block]]] = {
-        "a line a memory": lambda budget: [one.lines[budget] for one in asked["before"]],
-        "block, before": lambda budget: [one.blocks[budget] for one in asked["before"]],
-        "block, consolidated": lambda budget: [one.blocks[budget] for one in asked["consolidated"]],
+    lines = [
+        mean_of([one.lines[budget] for one in asked["before"]], budget) for budget in LINES_BUDGETS
+    ]
+    blocks = {
+        f"block, {state}": [
+            mean_of([one.blocks[budget] for one in all_], budget) for budget in BUDGETS
+        ]
+        for state, all_ in asked.items()
     }
-    rows = []
-    for form, of_budget in forms.items():
-        for budget in BUDGETS:
-            blocks = of_budget(budget)
-            kept = [block.kept for block in blocks if block.kept is not None]
-            rows.append(
-                [
-                    form,
-                    str(budget),
-                    f"{fmean(block.tokens for block in blocks):.0f}",
-                    f"{100 * fmean(block.found for block in blocks):.1f}",
-                    f"{100 * fmean(kept):.1f}",
-                ]
-            )
+    rows = [
+        [
+            form,
+            str(mean.budget),
+            f"{mean.tokens:.0f}",
+            f"{100 * mean.found:.1f}",
+            f"{100 * mean.kept:.1f}",
+            as_lines(mean, lines),
+        ]
+        for form, means in {"a line a memory": lines, **blocks}.items()
+        for mean in means
+    ]
     told = [
         after.blocks[BUDGETS[-1]].found - before.lines[BUDGETS[-1]].found
         for before, after in zip(asked["before"], asked["consolidated"], strict=True)
@@ -239,7 +255,26 @@ def report(asked: dict[str, list[Asked]], name: str) -> None:
         f" {sum(one < 0 for one in told)}"
     )
     print("\nThe context block")
-    print(table(("", "budget", "tokens", "evidence", "answer kept"), rows))
+    print(table(("", "budget", "tokens", "evidence", "answer kept", "as lines"), rows))
+
+
+def mean_of(blocks: Sequence[Block], budget: int) -> Mean:
+    return Mean(
+        budget,
+        tokens=fmean(block.tokens for block in blocks),
+        found=fmean(block.found for block in blocks),
+        kept=fmean(block.kept for block in blocks if block.kept is not None),
+    )
+
+
+def as_lines(mean: Mean, lines: Sequence[Mean]) -> str:
+    """The tokens of a line a memory that has as much evidence, and the share that it saves."""
+    if mean.found > lines[-1].found:
+        return f"over {lines[-1].tokens:.0f}"
+    needed = float(
+        np.interp(mean.found, [one.found for one in lines], [one.tokens for one in lines])
+    )
+    return f"{needed:.0f} ({100 * (mean.tokens / needed - 1):+.0f} %)"
 
 
 if __name__ == "__main__":
