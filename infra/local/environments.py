@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 import uuid
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
+from queue import SimpleQueue
 from typing import Any, Self
 
 from infra.routes import AUTHORIZER, QUEUES, ROUTES, SCHEDULES
@@ -31,26 +33,58 @@ class Context:
 
 
 class Environments:
-    """A pool of `count` processes, each with every function loaded and its model warm."""
+    """`count` processes, each with every function loaded and its model warm.
+
+    One that dies takes only its own event along, which fails with BrokenProcessPool; another
+    process takes its place.
+    """
 
     def __init__(self, count: int, variables: dict[str, str]) -> None:
-        self._pool = ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_start, initargs=(variables,)
-        )
+        self._variables = variables
         self._count = count
+        self._idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
+        for _ in range(count):
+            self._idle.put(self._new())
+        self._waiting = ThreadPoolExecutor(count, thread_name_prefix="environment")
 
     def warm(self) -> Self:
         """Returns once all processes are up."""
-        loading = [self._pool.submit(_warm) for _ in range(self._count)]
+        environments = [self._idle.get() for _ in range(self._count)]
+        loading = [environment.submit(_warm) for environment in environments]
         for one in loading:
             one.result()
+        for environment in environments:
+            self._idle.put(environment)
         return self
 
     def invoke(self, function: str, event: dict[str, Any]) -> Future[dict[str, Any]]:
-        return self._pool.submit(_invoke, function, event)
+        return self._waiting.submit(self._in_an_idle_one, function, event)
 
     def stop(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._waiting.shutdown(cancel_futures=True)
+        for _ in range(self._count):
+            self._idle.get().shutdown()
+
+    def _new(self) -> ProcessPoolExecutor:
+        spawn = get_context("spawn")
+        return ProcessPoolExecutor(
+            1, mp_context=spawn, initializer=_start, initargs=(self._variables,)
+        )
+
+    def _in_an_idle_one(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        environment = self._idle.get()
+        try:
+            try:
+                answering = environment.submit(_invoke, function, event)
+            except BrokenProcessPool:  # it died idle, before it was given the event
+                environment = self._new()
+                answering = environment.submit(_invoke, function, event)
+            return answering.result()
+        except BrokenProcessPool:
+            environment = self._new()
+            raise
+        finally:
+            self._idle.put(environment)
 
 
 def _start(variables: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ made of the same routes. PORT moves it; OPENSEARCH_URL takes an engine that alre
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ from infra.maven import MavenError, MissingToolError
 from infra.model import ModelMismatchError, ensure_model
 from infra.routes import SCHEDULES, Schedule
 from infra.table import TABLE
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,7 +122,10 @@ def _kept_key(file: Path) -> str:
 def _keep_invoking(environments: Environments, schedule: Schedule) -> None:
     while True:
         time.sleep(schedule.every_seconds)
-        environments.invoke(schedule.function, {}).result()
+        try:
+            environments.invoke(schedule.function, {}).result()
+        except Exception:  # the next run does what this one could not
+            logger.exception("%s failed", schedule.function)
 
 
 def _welcome(port: int, key: str) -> str:
