@@ -10,7 +10,7 @@ CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/li
 	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
 OF_STAGE = -c stage=$(STAGE) $(ARGS)
 
-.PHONY: help serve key migrate redrive test fuzz check bench bench-recall demo bench-ageing sizing layers openapi lock synth diff bootstrap deploy url destroy clean
+.PHONY: help serve key migrate redrive test fuzz chaos check bench bench-recall demo bench-ageing sizing layers openapi lock synth diff bootstrap deploy url destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ test: check ## every test, after the checks
 
 fuzz: $(INSTALLED) ## REQUESTS=20000 made from the API's description, and held to it
 	$(PYTHON) -m tests.fuzz --requests $(or $(REQUESTS),20000) $(ARGS)
+
+chaos: $(INSTALLED) ## MINUTES=10 of faults under load, and what they lost
+	$(PYTHON) -m tests.chaos --minutes $(or $(MINUTES),10) $(ARGS)
 
 check: $(INSTALLED) ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check

@@ -1,57 +1,20 @@
 """OpenSearch killed, stopped and started under a running service."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from infra.local.opensearch import OpenSearchNode
+from tests.e2e.engine import Engine
 from tests.e2e.service import ROOT, LocalService
 from tests.ports import free_ports
 
 WAIT_SECONDS = 90
-
-
-class Engine:
-    """An engine of the test's own, to be killed and started."""
-
-    def __init__(self, data: Path, *, port: int) -> None:
-        self._data = data
-        self._port = port
-        self.start()
-
-    def start(self) -> None:
-        self._node = OpenSearchNode.start(self._data, port=self._port, progress=print)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.stop()
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self._node.pid, number)
-
-    def stop(self) -> None:
-        self._node.stop()
-
-    @contextmanager
-    def hanging(self) -> Iterator[None]:
-        self.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.signal(signal.SIGCONT)
-
-    @property
-    def url(self) -> str:
-        return self._node.url
 
 
 @pytest.fixture(scope="module")
