@@ -109,6 +109,15 @@ def test_more_keys_than_one_read_holds_are_all_listed() -> None:
     assert set(ids(call("GET", "/admin/keys", who=ROOT))) == made
 
 
+def test_a_number_is_whole_by_its_value() -> None:
+    body = {"name": "phone", "scope": "read", "rate_limit_per_minute": 7.0}
+
+    made = call("POST", "/admin/keys", body, who=ROOT)
+
+    assert made.status == 201
+    assert authorized(made.body["key"])["rate_limit_per_minute"] == "7"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -122,6 +131,7 @@ def test_more_keys_than_one_read_holds_are_all_listed() -> None:
         ({"namespaces": ["a"] * 101}, "namespaces"),
         ({"expires_in_days": 0}, "expires_in_days"),
         ({"rate_limit_per_minute": 0}, "rate_limit_per_minute"),
+        ({"rate_limit_per_minute": 7.5}, "rate_limit_per_minute"),
         ({"daily_quota": -1}, "daily_quota"),
     ],
     ids=str,

@@ -83,6 +83,11 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """2.0 is an integer in JSON Schema, and none to a strict model."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _empty_is_absent(value: Any) -> Any:
     return None if value in ("", [], {}) else value
 
@@ -93,6 +98,7 @@ MaybeSessionId = Annotated[SessionId | None, BeforeValidator(_empty_is_absent)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 # Stands behind a Field with bounds, which would be lost to the description before it
 NumberOnly = BeforeValidator(_number)
+Whole = BeforeValidator(_whole)
 UnixSeconds = Annotated[int, Field(ge=0, le=MAX_YEAR_9999), NumberOnly]
 _Instant = Annotated[int, Field(ge=-62_135_596_800, le=MAX_YEAR_9999)]
 _Rfc3339 = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

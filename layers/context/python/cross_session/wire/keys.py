@@ -9,6 +9,7 @@ from cross_session.domain.access import NAMESPACE_GRANT, NAMESPACE_PATTERN, Prin
 from cross_session.domain.api_key import ApiKey
 from cross_session.domain.usage import MAX_DAILY_QUOTA, MAX_RATE_LIMIT, Usage
 from cross_session.errors import InvalidRequestError, UnknownFieldError
+from cross_session.wire.base import Whole
 
 MAX_GRACE_SECS = 604_800
 MAX_EXPIRES_IN_DAYS = 36_500
@@ -34,12 +35,12 @@ def _grant(grant: str) -> str:
 Grants = Annotated[list[Annotated[str, AfterValidator(_grant)]], Field(max_length=100)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 ScopeName = Literal["read", "write", "admin", "super_admin"]
-ExpiresInDays = Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN_DAYS)]
+ExpiresInDays = Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN_DAYS), Whole]
 RateLimit = Annotated[
-    int, Field(ge=1, le=MAX_RATE_LIMIT, description="The service's own if absent or null")
+    int, Field(ge=1, le=MAX_RATE_LIMIT, description="The service's own if absent or null"), Whole
 ]
 DailyQuota = Annotated[
-    int, Field(ge=1, le=MAX_DAILY_QUOTA, description="The service's own if absent or null")
+    int, Field(ge=1, le=MAX_DAILY_QUOTA, description="The service's own if absent or null"), Whole
 ]
 
 
