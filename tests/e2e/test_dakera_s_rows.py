@@ -271,6 +271,27 @@ def test_agents_are_made_and_listed_with_what_they_hold(
     assert kinds[namespace] == kinds[f"{namespace}-2"] == "agent"
 
 
+def test_a_policys_rate_limit_turns_away_what_is_past_it(
+    client: DakeraClient, http: httpx.Client, namespace: str
+) -> None:
+    limit = 3
+    client.set_memory_policy(
+        namespace, MemoryPolicy(rate_limit_enabled=True, rate_limit_stores_per_minute=limit)
+    )
+
+    answers = [
+        http.post("/v1/memory/store", json={"namespace": namespace, "content": f"note {number}"})
+        for number in range(2 * limit + 1)  # a minute may end amid them
+    ]
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert limit <= len(answers) - len(refused) <= 2 * limit
+    assert refused[0].json()["code"] == "RATE_LIMIT_EXCEEDED"
+    assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
+    listed = http.get(f"/v1/agents/{namespace}/memories").json()
+    assert len(listed) == len(answers) - len(refused)
+
+
 def test_the_service_says_that_it_is_there_and_ready(client: DakeraClient) -> None:
     assert client.health_live()["alive"] is True
     ready = client.health_ready()

@@ -6,10 +6,12 @@ from typing import get_args
 
 import pytest
 
+from cross_session import limits
 from cross_session.adapters import memory_index, namespace_table
 from cross_session.domain.feedback import Feedback
 from cross_session.domain.memory import Memory, MemoryType
 from cross_session.domain.policy import Decay, MemoryPolicy, kept
+from cross_session.errors import RateLimitedError
 from cross_session.rate import rate
 from cross_session.rehearse import rehearse
 from cross_session.remember import Note
@@ -36,6 +38,34 @@ def test_a_memory_that_is_given_no_end_has_the_one_of_its_type(owner: Owner) -> 
     ends = [memory.expires_at and memory.expires_at - memory.created_at for memory in stored]
     assert ends[:3] == [60, 600, None]
     assert ends[3] in (4_999, 5_000)
+
+
+def test_a_namespace_lets_no_more_through_in_a_minute_than_its_policy(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "limiter", limits.Limiter(lambda: 1_800_000_000.0))
+    set_policy(
+        owner,
+        MemoryPolicy(
+            rate_limit_enabled=True,
+            rate_limit_stores_per_minute=3,
+            rate_limit_recalls_per_minute=2,
+        ),
+    )
+    for number in range(3):
+        owner.remember(f"note {number}")
+    for _ in range(2):
+        owner.recall("note")
+
+    with pytest.raises(RateLimitedError, match="3 requests a minute"):
+        owner.remember("note 3")
+    with pytest.raises(RateLimitedError, match="2 requests a minute"):
+        owner.recall("note")
+
+    assert len(owner.listed()) == 3
+    owner.beside("user-eve").remember("a namespace without a limit")
+    set_policy(owner, MemoryPolicy(rate_limit_stores_per_minute=3))
+    owner.remember("a limit that is not enabled")
 
 
 def test_a_policy_leaves_what_was_stored_before_as_it_was(owner: Owner) -> None:

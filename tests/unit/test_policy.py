@@ -83,7 +83,8 @@ def test_a_policy_takes_the_place_of_the_whole_present_one(call: Call) -> None:
         ({"episodic_decay": "linear"}, "episodic_decay"),
         ({"spaced_repetition_factor": -1}, "spaced_repetition_factor"),
         ({"consolidation_interval_hours": 0}, "consolidation_interval_hours"),
-        ({"rate_limit_enabled": True}, "rate_limit_enabled"),
+        ({"rate_limit_stores_per_minute": 0}, "rate_limit_stores_per_minute"),
+        ({"rate_limit_recalls_per_minute": 1.5}, "rate_limit_recalls_per_minute"),
     ],
     ids=str,
 )

@@ -18,7 +18,7 @@ from cross_session.adapters import idempotency_table
 from cross_session.default_owner import default_owner
 from cross_session.domain.access import Principal, Scope
 from cross_session.domain.usage import Allowance
-from cross_session.limits import limiter
+from cross_session.limits import limiter, refusal
 from cross_session.strict_json import strict_json
 
 PROBLEM_JSON = "application/problem+json"
@@ -95,7 +95,7 @@ class Api(APIGatewayHttpResolver):
             allowance = limiter.admit(caller, limit=limit)
         started = perf_counter()
         if allowance.refused:
-            answer = _refused(problem_of(_over_limit(allowance)))
+            answer = _refused(problem_of(refusal(allowance)))
         else:
             answer = self._answer_to(caller, event, context)
         answer["headers"] |= _limit_headers(allowance)
@@ -406,11 +406,6 @@ def _principal(event: Mapping[str, Any]) -> Principal:
         code = "TOKEN_EXPIRED" if caller.end_user else "API_KEY_EXPIRED"
         raise errors.AuthenticationFailedError(code, "this credential has expired")
     return caller
-
-
-def _over_limit(allowance: Allowance) -> errors.RateLimitedError:
-    wait = allowance.retry_after
-    return errors.RateLimitedError(f"{allowance.refused} is used up; wait {wait} seconds", wait)
 
 
 def _limit_headers(allowance: Allowance) -> dict[str, str]:

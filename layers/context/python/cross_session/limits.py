@@ -16,9 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from time import time
+from typing import Literal
 
 from cross_session.adapters import usage_table
 from cross_session.domain.access import Principal
+from cross_session.domain.policy import MemoryPolicy
 from cross_session.domain.usage import (
     DAY_SECONDS,
     WINDOW_SECONDS,
@@ -26,13 +28,25 @@ from cross_session.domain.usage import (
     Usage,
     next_share,
 )
-from cross_session.errors import TableUnavailableError
+from cross_session.errors import RateLimitedError, TableUnavailableError
 
 TELL_AFTER_SECONDS = 5
 AWAY_SECONDS = 5
 MAX_ACCOUNTS = 10_000
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OfNamespace:
+    """Whoever asks for one kind of work in a namespace, counted together under `key_id`."""
+
+    tenant: str
+    key_id: str
+    daily_quota: int | None = None
+
+
+Caller = Principal | OfNamespace
 
 
 @dataclass(slots=True)
@@ -67,7 +81,7 @@ class Limiter:
         self._untold: dict[tuple[str, str], float] = {}  # since when, oldest first
         self._away_until = 0.0
 
-    def admit(self, caller: Principal, *, limit: int) -> Allowance:
+    def admit(self, caller: Caller, *, limit: int) -> Allowance:
         """Spends one request of the caller's, unless its limit or quota refuses it.
 
         While DynamoDB is away nobody is refused.
@@ -96,7 +110,7 @@ class Limiter:
         )
 
     def record(
-        self, caller: Principal, allowance: Allowance, *, ok: bool, size: int, seconds: float
+        self, caller: Caller, allowance: Allowance, *, ok: bool, size: int, seconds: float
     ) -> None:
         """Counts an answered request, or a refused one; tells of what has waited for long."""
         name = (caller.tenant, caller.key_id)
@@ -115,7 +129,7 @@ class Limiter:
         if now - since >= TELL_AFTER_SECONDS and now >= self._away_until:
             self._tell(oldest, now)
 
-    def _account(self, caller: Principal) -> _Account:
+    def _account(self, caller: Caller) -> _Account:
         name = (caller.tenant, caller.key_id)
         account = self._accounts.setdefault(name, _Account())
         self._accounts.move_to_end(name)
@@ -127,7 +141,7 @@ class Limiter:
     def _quota_used_up(self, account: _Account, quota: int | None) -> bool:
         return quota is not None and account.answered_today + account.untold.answered >= quota
 
-    def _lease(self, caller: Principal, account: _Account, limit: int, now: float) -> None:
+    def _lease(self, caller: Caller, account: _Account, limit: int, now: float) -> None:
         if limit <= account.nothing_left_of or now < self._away_until:
             return
         share = next_share(limit, account.share)
@@ -172,3 +186,24 @@ class Limiter:
 
 
 limiter = Limiter()
+
+
+def refusal(allowance: Allowance) -> RateLimitedError:
+    wait = allowance.retry_after
+    return RateLimitedError(f"{allowance.refused} is used up; wait {wait} seconds", wait)
+
+
+def hold_to_policy(
+    tenant: str, namespace: str, policy: MemoryPolicy, what: Literal["stores", "recalls"]
+) -> None:
+    """Raises RateLimitedError where the policy lets no more of it through in this minute."""
+    limit = {
+        "stores": policy.rate_limit_stores_per_minute,
+        "recalls": policy.rate_limit_recalls_per_minute,
+    }[what]
+    if not policy.rate_limit_enabled or limit is None:
+        return
+    # no key's id has a blank
+    allowance = limiter.admit(OfNamespace(tenant, f"{what} in {namespace}"), limit=limit)
+    if allowance.refused:
+        raise refusal(allowance)

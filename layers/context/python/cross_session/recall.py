@@ -16,6 +16,7 @@ from cross_session.domain.selection import Selection
 from cross_session.domain.session import Session
 from cross_session.domain.supersession import outdated
 from cross_session.domain.temporal import SessionReference
+from cross_session.limits import hold_to_policy
 
 Routing = Literal["hybrid", "vector", "bm25"]
 
@@ -95,8 +96,10 @@ def recall(
     With `rerank` off, a `vector_weight`, or a routing to one search, the two searches' scores
     alone decide; a search that has no weight is not made. Summaries of old sessions are
     recalled where the question asks for an overview; the selection may ask for all.
-    `now` and `timezone` are the caller's: "yesterday" is a day of theirs.
+    `now` and `timezone` are the caller's: "yesterday" is a day of theirs. Raises
+    RateLimitedError where the namespace's policy lets no more recalls through.
     """
+    hold_to_policy(tenant, namespace, namespace_table.recent(tenant, namespace).policy, "recalls")
     weight = {"vector": 1.0, "bm25": 0.0}.get(
         routing, DEFAULT_VECTOR_WEIGHT if vector_weight is None else vector_weight
     )

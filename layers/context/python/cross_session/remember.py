@@ -34,6 +34,7 @@ from cross_session.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from cross_session.limits import hold_to_policy
 from cross_session.recount import recount, recounted_since
 from cross_session.settings import spill_queue_url
 from cross_session.supersede import settle, supersede
@@ -134,6 +135,7 @@ def _remember(tenant: str, namespace: str, notes: Sequence[Note]) -> Remembered:
     began = time_ns()
     now = began // 10**9
     policy = _policy(tenant, namespace)
+    hold_to_policy(tenant, namespace, policy, "stores")
     preceding = _preceding(tenant, namespace, notes)
     unembedded = [
         _as_memory(

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cross_session.domain.policy import Decay, MemoryPolicy
-from cross_session.errors import InvalidRequestError
+from cross_session.wire.base import Whole
 from cross_session.wire.memories import MAX_TTL_SECS
 
 Ttl = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_TTL_SECS)] | None,
+    Annotated[int, Field(ge=1, le=MAX_TTL_SECS), Whole] | None,
     Field(default=None, description="For a memory that is stored without an end; null is none"),
 ]
 Threshold = Annotated[float, Field(gt=0, le=1, description="Cosine")]
-PerMinute = Annotated[int, Field(ge=1, le=1_000_000)] | None
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000), Whole] | None
 
 
 class Policy(BaseModel):
@@ -33,16 +33,20 @@ class Policy(BaseModel):
     spaced_repetition_factor: Annotated[float, Field(ge=0, le=1_000)] = Field(
         default=0.0, description="Base intervals that a memory's end is put off at each recall"
     )
-    spaced_repetition_base_interval_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400
+    spaced_repetition_base_interval_seconds: Annotated[int, Field(ge=1, le=31_536_000), Whole] = (
+        86_400
+    )
     consolidation_enabled: bool = Field(
         default=False, description="Fold repeats into what they repeat, in the background"
     )
     consolidation_threshold: Threshold = 0.92
-    consolidation_interval_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
-    consolidated_count: int = Field(
+    consolidation_interval_hours: Annotated[int, Field(ge=1, le=8_760), Whole] = 24
+    consolidated_count: Annotated[int, Whole] = Field(
         default=0, description="Folded in the background so far; what is sent is not read"
     )
-    rate_limit_enabled: bool = False
+    rate_limit_enabled: bool = Field(
+        default=False, description="Hold all callers together to the two limits; null is none"
+    )
     rate_limit_stores_per_minute: PerMinute = None
     rate_limit_recalls_per_minute: PerMinute = None
     dedup_on_store: bool = Field(
@@ -55,10 +59,6 @@ class Policy(BaseModel):
         return cls(**asdict(policy))
 
     def to_policy(self) -> MemoryPolicy:
-        if self.rate_limit_enabled:
-            raise InvalidRequestError(
-                "rate_limit_enabled", "is not built: a key has a limit, a namespace has none"
-            )
         return MemoryPolicy(**self.model_dump())
 
 
