@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -68,22 +69,20 @@ class Faults:
         while time.monotonic() < ends:
             time.sleep(self._deaths.uniform(*BETWEEN_DEATHS_SECONDS))
             if workers := workers_of(self._server):
-                os.kill(self._deaths.choice(workers), signal.SIGKILL)
-                self.injected["worker killed"] += 1
+                with suppress(ProcessLookupError):
+                    os.kill(self._deaths.choice(workers), signal.SIGKILL)
+                    self.injected["worker killed"] += 1
 
 
 def workers_of(server: int) -> list[int]:
     """The ids of the processes in which a local service runs its functions."""
-    children = [
-        int(child)
-        for thread in Path(f"/proc/{server}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
-    return sorted(child for child in children if b"spawn_main" in _command(child))
+    threads = list(Path(f"/proc/{server}/task").iterdir())
+    children = [int(child) for thread in threads for child in _read(thread / "children").split()]
+    return sorted(one for one in children if b"spawn_main" in _read(Path(f"/proc/{one}/cmdline")))
 
 
-def _command(process: int) -> bytes:
+def _read(file: Path) -> bytes:
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except FileNotFoundError:  # it ended meanwhile
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # what it tells of ended meanwhile
         return b""
