@@ -10,7 +10,7 @@ CDK = export NPM_CONFIG_UPDATE_NOTIFIER=false PATH="$$(echo $(CURDIR)/$(VENV)/li
 	node "$${PATH%%:*}/../lib/node_modules/npm/bin/npx-cli.js" --yes aws-cdk@2.1148.1
 OF_STAGE = -c stage=$(STAGE) $(ARGS)
 
-.PHONY: help serve key migrate redrive test fuzz chaos check bench bench-recall demo bench-ageing sizing layers openapi lock synth diff bootstrap deploy url destroy clean
+.PHONY: help serve key migrate redrive test fuzz chaos check bench bench-recall bench-load demo bench-ageing sizing layers openapi lock synth diff bootstrap deploy url destroy clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +57,9 @@ bench-recall: $(INSTALLED) ## how much is recalled of what questions need (DATA=
 
 layers: $(INSTALLED) ## what Lambda unpacks, into .local/build (ARGS="arm64" or "x86_64" for one)
 	$(PYTHON) -m infra.build $(ARGS)
+
+bench-load: $(INSTALLED) ## the recalls a second that this machine takes, and memory over 100,000 requests
+	$(PYTHON) -m tests.bench.load $(ARGS)
 
 bench-ageing: $(INSTALLED) ## recall and the context block before and after consolidation (DATA=… for LoCoMo)
 	$(PYTHON) -m tests.bench.ageing $(or $(DATA),tests/bench/notes.json)
