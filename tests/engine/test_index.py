@@ -13,7 +13,7 @@ from opensearchpy.exceptions import RequestError
 
 from cross_session.adapters import index_schema, memory_index
 from cross_session.domain.selection import Selection
-from cross_session.errors import NotFoundError
+from cross_session.errors import EngineUnavailableError, NotFoundError
 from cross_session.forget import forget, forget_expired
 from tests.engine.owner import Owner, at_once
 
@@ -80,6 +80,28 @@ def test_the_first_store_makes_the_index_behind_its_alias(
     assert made["aliases"] == {no_index: {"is_write_index": True}}
     assert made["mappings"]["dynamic"] == "strict"
     assert indexes(opensearch, no_index) == [name]
+
+
+@pytest.fixture
+def shard_away(no_index: str, opensearch: OpenSearch) -> None:
+    """An index of two shards, only one of which finds a node."""
+    definition = index_schema.definition(shards=2, replicas=0)
+    definition["settings"]["index"]["routing.allocation.total_shards_per_node"] = 1
+    definition["aliases"] = {no_index: {"is_write_index": True}}
+    opensearch.indices.create(
+        index=f"{no_index}-v0-000001", body=definition, params={"wait_for_active_shards": 0}
+    )
+    opensearch.cluster.health(index=no_index, params={"wait_for_no_initializing_shards": "true"})
+
+
+@pytest.mark.usefixtures("shard_away")
+def test_what_some_of_the_shards_hold_is_not_taken_for_all(owner: Owner) -> None:
+    with pytest.raises(EngineUnavailableError):
+        memory_index.namespaces_of(owner.tenant, "mem_1")
+    with pytest.raises(EngineUnavailableError):
+        memory_index.counts(owner.tenant, [owner.namespace], now=int(time()))
+    with pytest.raises(EngineUnavailableError):
+        forget_expired()
 
 
 READS: dict[str, tuple[Callable[[Owner], object], object]] = {

@@ -208,7 +208,7 @@ def namespaces_of(tenant: str, memory_id: str) -> list[str]:
     """The tenant's namespaces that hold a memory with this id."""
     mine = [{"term": {"tenant": tenant}}, {"term": {"id": memory_id}}]
     body = {"query": {"bool": {"filter": mine}}, "size": PAGE, "_source": ["namespace"]}
-    found = _ask(lambda engine: engine.search(index=ALIAS, body=body))
+    found = _search(body, routing=None)
     return [hit["_source"]["namespace"] for hit in found["hits"]["hits"]]
 
 
@@ -289,7 +289,7 @@ def oldest_first(
     while True:
         if after is not None:
             body["search_after"] = list(after)
-        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        hits = _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]
         for hit in hits:
             memory = _to_memory(hit["_source"])
             if not memory.expired(now):
@@ -359,7 +359,7 @@ def most_important(
         "track_total_hits": True,
         "_source": _READ,
     }
-    hits = _search(tenant, namespace, body)["hits"]
+    hits = _search(body, routing=_routing(tenant, namespace))["hits"]
     return [_to_memory(hit["_source"]) for hit in hits["hits"]], hits["total"]["value"]
 
 
@@ -382,7 +382,7 @@ def with_vectors(
             "seq_no_primary_term": True,
             "_source": {"excludes": ["text", "context"]},
         } | ({"search_after": after} if after else {})
-        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        hits = _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]
         if not hits:
             break
         found += [(_to_stored(hit), hit["_source"]["vector"]) for hit in hits]
@@ -432,7 +432,7 @@ def values_of(
             "seq_no_primary_term": True,
             "_source": _LINK,
         }
-        while hits := _search(tenant, namespace, body)["hits"]["hits"]:
+        while hits := _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]:
             found += [_to_link(hit) for hit in hits]
             body["search_after"] = hits[-1]["sort"]
     return found
@@ -539,7 +539,7 @@ def feedback_counts(tenant: str, namespace: str) -> FeedbackCounts:
         "size": 0,
         "aggs": {name: {"sum": {"field": f"feedback.{name}"}} for name in signals},
     }
-    sums = _search(tenant, namespace, body)["aggregations"]
+    sums = _search(body, routing=_routing(tenant, namespace))["aggregations"]
     return FeedbackCounts(**{name: int(sums[name]["value"]) for name in signals})
 
 
@@ -563,7 +563,7 @@ def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int
         "aggs": {"namespaces": {"terms": {"field": "namespace", "size": len(namespaces)}}},
     }
     # of every shard: the routing of many namespaces is longer than the engine lets a URL be
-    found = _ask(lambda engine: engine.search(index=ALIAS, body=body))
+    found = _search(body, routing=None)
     buckets = found["aggregations"]["namespaces"]["buckets"]
     return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
@@ -571,7 +571,7 @@ def counts(tenant: str, namespaces: Sequence[str], *, now: int) -> dict[str, int
 def check() -> None:
     """Raises EngineUnavailableError where no memory could be read now."""
     try:
-        _ask(lambda engine: engine.search(index=ALIAS, body={"size": 0, "terminate_after": 1}))
+        _search({"size": 0, "terminate_after": 1}, routing=None)
     except TransportError as error:
         raise EngineUnavailableError("the memory index is not there yet") from error
 
@@ -606,7 +606,7 @@ def _set_covered_by(
 ) -> None:
     """Page by page: what was marked no longer fits. What is forgotten meanwhile stays so."""
     body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": False}
-    while hits := _search(tenant, namespace, body)["hits"]["hits"]:
+    while hits := _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]:
         _bulk(
             (
                 (
@@ -636,7 +636,7 @@ def quoting(tenant: str, namespace: str, memory_ids: Sequence[str]) -> list[Memo
             {"terms": {"metadata_terms": terms}},
         ]
         body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": _READ}
-        hits = _search(tenant, namespace, body)["hits"]["hits"]
+        hits = _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]
         found += [_to_memory(hit["_source"]) for hit in hits]
     return found
 
@@ -648,7 +648,7 @@ def summaries_of(tenant: str, namespace: str, session_ids: Sequence[str]) -> dic
         {"terms": {"session_id": list(session_ids)}},
     ]
     body = {"query": {"bool": {"filter": within}}, "size": PAGE, "_source": _READ}
-    hits = _search(tenant, namespace, body)["hits"]["hits"]
+    hits = _search(body, routing=_routing(tenant, namespace))["hits"]["hits"]
     found = [_to_memory(hit["_source"]) for hit in hits]
     return {memory.session_id: memory for memory in found if memory.session_id}
 
@@ -665,7 +665,7 @@ def statistics(tenant: str, namespace: str, *, now: int) -> Statistics:
             "newest": {"max": {"field": "created_at"}},
         },
     }
-    found = _search(tenant, namespace, body)
+    found = _search(body, routing=_routing(tenant, namespace))
     values = found["aggregations"]
     oldest, newest = values["oldest"]["value"], values["newest"]["value"]
     return Statistics(
@@ -782,7 +782,6 @@ def _predicates(tenant: str, namespace: str, selection: Selection) -> list[dict[
 def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memory]:
     """Searches and deletes by id, page by page, so that each deletion is known and counted."""
     deleted: list[Memory] = []
-    params = {"routing": routing} if routing else {}
     body = {
         "query": query,
         "size": PAGE,
@@ -791,8 +790,7 @@ def _delete_matching(query: dict[str, Any], *, routing: str | None) -> list[Memo
     }
     while True:
         _ask(lambda engine: engine.indices.refresh(index=ALIAS))
-        found = _ask(lambda engine: engine.search(index=ALIAS, body=body, params=params))
-        hits = found["hits"]["hits"]
+        hits = _search(body, routing=routing)["hits"]["hits"]
         if not hits:
             return deleted
         outcome = _bulk(
@@ -836,12 +834,18 @@ def _page(
         "track_total_hits": True,
         "_source": _READ,
     }
-    found = _search(tenant, namespace, body)["hits"]
+    found = _search(body, routing=_routing(tenant, namespace))["hits"]
     return [_to_memory(hit["_source"]) for hit in found["hits"]], found["total"]["value"]
 
 
-def _search(tenant: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-    params = {"routing": _routing(tenant, namespace)}
+def _search(body: dict[str, Any], *, routing: str | None) -> dict[str, Any]:
+    """The engine's answer, of all shards that there are, or of those of the routing.
+
+    Raises EngineUnavailableError where one is away: what the others hold would pass for all.
+    """
+    params = {"allow_partial_search_results": "false"}
+    if routing is not None:
+        params["routing"] = routing
     found: dict[str, Any] = _ask(
         lambda engine: engine.search(index=ALIAS, body=body, params=params)
     )
@@ -850,7 +854,11 @@ def _search(tenant: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]
 
 def _msearch(tenant: str, namespace: str, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Several searches in one round trip; the hits of each, in order."""
-    header = {"index": ALIAS, "routing": _routing(tenant, namespace)}
+    header = {
+        "index": ALIAS,
+        "routing": _routing(tenant, namespace),
+        "allow_partial_search_results": False,
+    }
     lines = [line for body in bodies for line in (header, body)]
 
     def search(engine: OpenSearch) -> list[dict[str, Any]]:
