@@ -66,7 +66,7 @@ def find_rate(service: LocalService) -> None:
     """Prints a line a rate, up to the first that is too high."""
     rows: list[list[str]] = []
     at_rate(service, FIRST_RATE, WARM_UP)
-    rate = highest = FIRST_RATE
+    highest, rate = 0, FIRST_RATE
     while True:
         began, before = time.perf_counter(), cpu_seconds(service)
         waited = at_rate(service, rate, rate * STEP_SECONDS)
