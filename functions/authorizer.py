@@ -10,13 +10,12 @@ deleted or changed is as it was for that long.
 """
 
 import json
-import re
 from time import time
 from typing import Any
 
 from cross_session.adapters import key_table, table
 from cross_session.cold_start import load_at_init
-from cross_session.domain.access import NAMESPACE_PATTERN, Scope
+from cross_session.domain.access import Scope, user_namespace
 from cross_session.domain.api_key import PREFIX
 from cross_session.errors import AuthenticationFailedError, IdentityUnavailableError
 from cross_session.settings import OidcSettings, limit_settings, oidc_settings
@@ -73,12 +72,9 @@ def _end_user(token: str, settings: OidcSettings) -> dict[str, str]:
     from cross_session.adapters.identity_provider import LEEWAY_SECONDS, verified_claims
 
     claims = verified_claims(token, settings)
-    namespace = f"user-{claims['sub']}"
-    if not claims["sub"] or not re.fullmatch(NAMESPACE_PATTERN, namespace):
-        raise AuthenticationFailedError(
-            "INVALID_TOKEN",
-            "this token's sub can't name a namespace: letters, digits, _, . and -, at most 123",
-        )
+    if not claims["sub"]:
+        raise AuthenticationFailedError("INVALID_TOKEN", "this token's sub is empty")
+    namespace = user_namespace(claims["sub"])
     limits = limit_settings()
     return {
         "tenant": settings.tenant,

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cross_session.domain.access import NAMESPACE_GRANT, NAMESPACE_PATTERN, Principal, Scope
+from cross_session.domain.access import (
+    NAMESPACE_GRANT,
+    NAMESPACE_PATTERN,
+    Principal,
+    Scope,
+    user_namespace,
+)
 from cross_session.domain.api_key import ApiKey, new_secret, secret_hash
 
 
@@ -111,3 +117,32 @@ def test_a_key_has_expired_from_its_expiry_second_on(
     )
 
     assert key.expired(now) is expired
+
+
+@pytest.mark.parametrize(
+    ("sub", "namespace"),
+    [
+        ("ann", "user-ann"),
+        ("7.a_b-c", "user-7.a_b-c"),
+        ("auth0|42", "user-esc.auth0.7c42"),
+        ("*", "user-esc..2a"),
+        ("esc.ann", "user-esc.esc.2eann"),
+        ("\N{LATIN SMALL LETTER U WITH DIAERESIS}", "user-esc..c3.bc"),
+        ("x" * 123, "user-" + "x" * 123),
+    ],
+)
+def test_a_user_has_a_namespace_that_can_be_told_from_the_name(sub: str, namespace: str) -> None:
+    assert user_namespace(sub) == namespace
+
+
+def test_a_user_with_a_very_long_name_has_a_namespace_too() -> None:
+    assert re.fullmatch(r"user-sha256\.[0-9a-f]{64}", user_namespace("x" * 124))
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_no_two_users_share_a_namespace_and_none_has_more_than_one(one: str, other: str) -> None:
+    likely = [one, other, user_namespace(one).removeprefix("user-"), f"{one}*"]
+    names = {sub: user_namespace(sub) for sub in likely}
+
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch(NAMESPACE_PATTERN, name) for name in names.values())

@@ -1,11 +1,13 @@
 """Who calls, and what that caller may touch."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import IntEnum
 
 NAMESPACE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 NAMESPACE_GRANT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\*?$|^\*$")
+_ESCAPED, _HASHED = "esc.", "sha256."
 
 
 class Scope(IntEnum):
@@ -77,3 +79,21 @@ def covers(grant: str, other: str) -> bool:
     if other.endswith("*"):
         return grant.endswith("*") and other.startswith(grant[:-1])
     return opens(grant, other)
+
+
+def user_namespace(sub: str) -> str:
+    """The namespace of the end user whom an issuer knows as `sub`; no two share one.
+
+    `user-` and the sub where that is a namespace. Else, as in `user-esc.auth0.7c42` for "auth0|42",
+    each byte of its UTF-8 but letters, digits, _ and - is a dot and two hexadecimal digits; or,
+    where that is too long, its SHA-256 follows `user-sha256.`.
+    """
+    plain = f"user-{sub}"
+    if re.fullmatch(NAMESPACE_PATTERN, plain) and not sub.startswith((_ESCAPED, _HASHED)):
+        return plain
+    sent = sub.encode("utf-8", "surrogatepass")
+    escaped = re.sub(rb"[^A-Za-z0-9_-]", lambda byte: b".%02x" % ord(byte[0]), sent).decode()
+    name = f"user-{_ESCAPED}{escaped}"
+    if re.fullmatch(NAMESPACE_PATTERN, name):
+        return name
+    return f"user-{_HASHED}{hashlib.sha256(sent).hexdigest()}"
