@@ -266,9 +266,9 @@ EACH_CALL: list[tuple[Callable[[CrossSession], object], str, object]] = [
         {"namespace": "b", "idle_timeout_secs": 0},
     ),
     (
-        lambda c: c.sessions.end("s1", summary="Chose PostgreSQL"),
+        lambda c: c.sessions.end("s1", summary="Chose PostgreSQL", auto_summarize=False),
         "POST /v1/sessions/s1/end",
-        {"summary": "Chose PostgreSQL"},
+        {"summary": "Chose PostgreSQL", "auto_summarize": False},
     ),
     (lambda c: c.sessions.touch("s1"), "POST /v1/sessions/s1/touch", None),
     (lambda c: c.sessions.get("s1"), "GET /v1/sessions/s1", None),

@@ -44,10 +44,20 @@ class Sessions(Resource[AnySender]):
         return Call("POST", "/v1/sessions/start", json=body, result="session")
 
     @Endpoint
-    def end(self, session_id: str, *, summary: str | None = None) -> Call[Session]:
-        """The session as it ended. Ending it again changes nothing."""
+    def end(
+        self,
+        session_id: str,
+        *,
+        summary: str | None = None,
+        auto_summarize: bool | None = None,
+    ) -> Call[Session]:
+        """The session as it ended. Ending it again changes nothing.
+
+        A summary of it follows, which `summary` opens, unless `auto_summarize` is False.
+        """
         path = f"/v1/sessions/{_segment('session_id', session_id)}/end"
-        return Call("POST", path, json=given(summary=summary), result="session")
+        body = given(summary=summary, auto_summarize=auto_summarize)
+        return Call("POST", path, json=body, result="session")
 
     @Endpoint
     def touch(self, session_id: str) -> Call[TouchedSession]:
