@@ -15,9 +15,15 @@ from cross_session.cold_start import load_at_init
 from cross_session.domain.access import NAMESPACE_PATTERN, Principal, Scope
 from cross_session.errors import InvalidRequestError
 from cross_session.http_api import Api
-from cross_session.wire.agents import AgentCreated, AgentOut, NamespaceList, Policy
+from cross_session.wire.agents import (
+    AgentCreated,
+    AgentOut,
+    FeedbackHealth,
+    FeedbackSummary,
+    NamespaceList,
+    Policy,
+)
 from cross_session.wire.base import Owned
-from cross_session.wire.upkeep import FeedbackHealth, FeedbackSummary
 
 app = Api()
 load_at_init(table.connect)

@@ -81,7 +81,7 @@ class Function:
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "agents": Function(table="write", engine="documents", model=True),
+    "agents": Function(table="write", engine="documents"),
     "authorizer": Function(table="read", timeout_seconds=10),  # the most that an HTTP API waits
     "consolidate": Function(
         table="write", engine="documents", model=True, summarizes=True, memory_mb=1769

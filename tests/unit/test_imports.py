@@ -31,8 +31,9 @@ def test_a_function_without_memories_loads_neither_the_model_nor_the_engines_cli
     assert not HEAVY & loaded_by(module)
 
 
-def test_expiring_memories_loads_no_model() -> None:
-    assert not {"numpy", "onnxruntime", "tokenizers"} & loaded_by("functions.expire")
+@pytest.mark.parametrize("module", ["functions.agents", "functions.expire"])
+def test_a_function_that_embeds_nothing_loads_no_model(module: str) -> None:
+    assert not {"numpy", "onnxruntime", "tokenizers"} & loaded_by(module)
 
 
 def test_the_authorizer_loads_no_web_framework() -> None:

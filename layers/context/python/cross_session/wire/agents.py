@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cross_session.domain.policy import Decay, MemoryPolicy
-from cross_session.wire.base import Whole
-from cross_session.wire.memories import MAX_TTL_SECS
+from cross_session.wire.base import MAX_TTL_SECS, Whole
 
 Ttl = Annotated[
     Annotated[int, Field(ge=1, le=MAX_TTL_SECS), Whole] | None,
@@ -84,3 +83,21 @@ class NamespaceList(BaseModel):
 
     namespaces: list[str]
     kinds: dict[str, Literal["agent"]]
+
+
+class FeedbackSummary(BaseModel):
+    namespace: str
+    agent_id: str = Field(description="The same as `namespace`")
+    upvotes: int
+    downvotes: int
+    flags: int
+    total_feedback: int
+    health_score: float = Field(description="The mean importance of what can be recalled")
+
+
+class FeedbackHealth(BaseModel):
+    namespace: str
+    agent_id: str = Field(description="The same as `namespace`")
+    health_score: float = Field(description="The same as `avg_importance`")
+    memory_count: int
+    avg_importance: float = Field(description="0 where there is nothing to recall")

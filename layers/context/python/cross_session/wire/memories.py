@@ -17,6 +17,7 @@ from cross_session.errors import InvalidRequestError
 from cross_session.recall import ResolvedTime, Routing
 from cross_session.remember import Note
 from cross_session.wire.base import (
+    MAX_TTL_SECS,
     Content,
     Importance,
     MaybeSessionId,
@@ -35,7 +36,6 @@ from cross_session.wire.base import (
 MAX_BATCH = 1_000
 MAX_TOP_K = 100
 MAX_TOKEN_BUDGET = 32_000
-MAX_TTL_SECS = 100 * 366 * 86_400
 
 
 def _null_is_default(default: Any) -> BeforeValidator:

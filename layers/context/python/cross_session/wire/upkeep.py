@@ -64,24 +64,6 @@ class ImportancePatched(MemoryOut, FeedbackGiven):
         )
 
 
-class FeedbackSummary(BaseModel):
-    namespace: str
-    agent_id: str = Field(description="The same as `namespace`")
-    upvotes: int
-    downvotes: int
-    flags: int
-    total_feedback: int
-    health_score: float = Field(description="The mean importance of what can be recalled")
-
-
-class FeedbackHealth(BaseModel):
-    namespace: str
-    agent_id: str = Field(description="The same as `namespace`")
-    health_score: float = Field(description="The same as `avg_importance`")
-    memory_count: int
-    avg_importance: float = Field(description="0 where there is nothing to recall")
-
-
 class Deduplicate(Owned):
     dry_run: StrictBool = False
     threshold: Annotated[float, Field(gt=0, le=1), NumberOnly] | None = Field(
