@@ -132,11 +132,19 @@ class Client(Thread):
         if (known := self._some_indexed()) is None:
             return
         id, entry = known
-        body = {"query": entry.content, "top_k": 10}
+        found = self._recalled(entry.content, most=10)
+        if id not in found:
+            again = self._recalled(entry.content, most=100)
+            then = f"then as number {again.index(id) + 1}" if id in again else "nor then"
+            self.ledger.tell(
+                "lost", f"{id} is not recalled by its own words ({then}, of {found}): {entry}"
+            )
+
+    def _recalled(self, query: str, *, most: int) -> list[str]:
+        body = {"query": query, "top_k": most}
         results = self._write("POST", "/v1/memory/recall", body)["results"]
         self.ledger.see(results)
-        if id not in {memory["id"] for memory in results}:
-            self.ledger.tell("lost", f"{id} is not recalled by its own words: {entry}")
+        return [memory["id"] for memory in results]
 
     def _reword(self) -> None:
         known = self._some_indexed()
