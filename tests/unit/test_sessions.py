@@ -237,6 +237,16 @@ def test_a_session_can_be_ended_with_a_summary() -> None:
     assert read == answer.body["session"]
 
 
+@pytest.mark.parametrize("value", [0, 1, "false"])
+def test_a_number_or_a_text_does_not_say_whether_to_sum_up(value: object) -> None:
+    session = start()
+
+    answer = call("POST", f"/v1/sessions/{session['id']}/end", {"auto_summarize": value})
+
+    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "auto_summarize")
+    assert call("GET", f"/v1/sessions/{session['id']}").body["ended_at"] is None
+
+
 def test_ending_a_session_twice_answers_its_first_end(clock: Clock) -> None:
     session = start()
     first = call("POST", f"/v1/sessions/{session['id']}/end", {"summary": "first"})

@@ -5,7 +5,7 @@ from time import time
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from cross_session import __version__
 from cross_session.domain.explanation import sentence
@@ -157,17 +157,17 @@ class Recall(_Lenient, Owned):
     as_of: AsOf = None
     timezone: TimeZone | None = None
     now: Moment | None = Field(default=None, description="The caller's; the clock's if absent")
-    explain: bool | None = Field(default=None, description="Tell each hit's parts and why")
-    rerank: bool | None = Field(
+    explain: StrictBool | None = Field(default=None, description="Tell each hit's parts and why")
+    rerank: StrictBool | None = Field(
         default=None, description="False leaves the order to the two searches' scores alone"
     )
-    neighborhood: bool | None = Field(default=None, description="True means inline")
+    neighborhood: StrictBool | None = Field(default=None, description="True means inline")
     neighborhood_mode: Literal["inline", "separate", "off"] | None = Field(
         default=None,
         description="What was said right before and after each hit: inline puts it behind its"
         " hit, separate into context_memories; off if absent",
     )
-    include_summaries: bool | None = Field(
+    include_summaries: StrictBool | None = Field(
         default=None, description="Give the summaries of the hits' sessions too"
     )
     routing: Annotated[

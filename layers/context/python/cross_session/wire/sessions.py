@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from cross_session.domain.session import (
     DEFAULT_IDLE_TIMEOUT_SECS,
@@ -30,7 +30,7 @@ class EndSession(BaseModel):
     summary: Summary | None = Field(
         default=None, description="The caller's own; what is made of the session begins with it"
     )
-    auto_summarize: bool | None = Field(
+    auto_summarize: StrictBool | None = Field(
         default=None, description="False: no summary is made of the session"
     )
 
