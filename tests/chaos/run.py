@@ -1,6 +1,5 @@
 """One run: a service of its own, its clients, its faults, and the comparison at the end."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,9 +10,7 @@ from typing import get_args
 
 import boto3
 
-from cross_session.domain.access import Scope
 from cross_session.domain.usage import MAX_RATE_LIMIT
-from infra.key import make_key
 from infra.local import aws
 from infra.routes import QUEUES
 from tests.bench.report import table
@@ -22,6 +19,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.ledger import Wrong
 from tests.e2e.engine import Engine
 from tests.e2e.service import LocalService
+from tests.e2e.tenants import make_keys
 from tests.ports import free_ports
 
 TENANTS = ("chaos-a", "chaos-b")
@@ -79,21 +77,29 @@ def _run(
     say: Callable[[str], None],
 ) -> Outcome:
     assert service.process is not None
-    os.environ.update(aws.environment(service.port + 1))
     queues = Queues(service.port + 1)
     queues.hurry()
     over = Event()
-    clients = [
-        Client(
-            service.url,
-            _key(tenant, namespace),
-            namespace,
-            f"{tenant}/{namespace}",
-            seed=f"{seed}/{tenant}/{namespace}",
-            over=over,
-        )
+    places = {
+        f"{tenant}/{namespace}": (tenant, namespace)
         for tenant in TENANTS
         for namespace in NAMESPACES
+    }
+    keys = make_keys(
+        service,
+        {
+            name: {
+                "tenant": tenant,
+                "namespaces": [namespace],
+                "scope": "write",
+                "rate_limit_per_minute": MAX_RATE_LIMIT,
+            }
+            for name, (tenant, namespace) in places.items()
+        },
+    )
+    clients = [
+        Client(service.url, keys[name], namespace, name, seed=f"{seed}/{name}", over=over)
+        for name, (_, namespace) in places.items()
     ]
     faults = Faults(engine, service.process.pid, seconds=seconds, seed=f"{seed}/faults")
     began = time.monotonic()
@@ -131,21 +137,17 @@ def _outcome(clients: Sequence[Client], faults: Faults, *, seconds: float, seed:
     return outcome
 
 
-def _key(tenant: str, namespace: str) -> str:
-    return make_key(
-        name="chaos",
-        scope=Scope.WRITE,
-        namespaces=(namespace,),
-        tenant=tenant,
-        rate_limit_per_minute=MAX_RATE_LIMIT,
-    )
-
-
 class Queues:
     """The service's, by their addresses."""
 
     def __init__(self, port: int) -> None:
-        self._sqs = boto3.client("sqs")
+        self._sqs = boto3.client(
+            "sqs",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name=aws.REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
         self._urls = [aws.queue_url(queue, port) for queue in QUEUES]
         self._dead = [aws.dead_letters_url(queue, port) for queue in QUEUES]
 

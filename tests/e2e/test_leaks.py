@@ -1,22 +1,19 @@
 """Fifty tenants with the same namespaces, ids and texts, and every route with all their keys."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import httpx
 import pytest
 
-from infra.local import aws
 from tests.e2e.attempts import CLOSED, Target, attempt, changes
-from tests.e2e.service import ROOT, LocalService, Service
+from tests.e2e.service import LocalService, Service
+from tests.e2e.tenants import make_keys
 
 TENANTS = [f"leak-{number}" for number in range(50)]
 NAMESPACES = [f"n{number}" for number in range(20)]
@@ -28,16 +25,6 @@ pytestmark = pytest.mark.timeout(1_200)
 MARK = re.compile(
     r"(leak-\d+)/(n\d+)|(key_[0-9a-zA-Z]+)|(ses_[0-9a-f]{32})|(imp_[0-9a-f]{16}_n\d+)"
 )
-MAKE_KEYS = """
-import json, sys
-from cross_session.domain.access import Scope
-from infra.key import make_key
-expired = {"expires_at": 1_000_000_000}
-keys = {tenant: make_key(name=tenant, scope=Scope.ADMIN, tenant=tenant) for tenant in sys.argv[1:]}
-keys["expired"] = make_key(name="expired", scope=Scope.ADMIN, tenant=sys.argv[1], **expired)
-keys["reader"] = make_key(name="reader", scope=Scope.READ, tenant=sys.argv[1])
-print(json.dumps(keys))
-"""
 
 Owner = tuple[str, str | None]  # a tenant, and its namespace if it is of one
 
@@ -66,15 +53,10 @@ def world(service: Service) -> Iterator[World]:
     session, a key and an import."""
     if not isinstance(service, LocalService):
         pytest.skip("tenants are made beside the local service")
-    made = subprocess.run(
-        [sys.executable, "-c", MAKE_KEYS, *TENANTS],
-        cwd=ROOT,
-        env=os.environ | aws.environment(service.port + 1),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    keys: dict[str, str] = json.loads(made.stdout)
+    wanted: dict[str, dict[str, Any]] = {tenant: {"tenant": tenant} for tenant in TENANTS}
+    wanted["expired"] = {"tenant": TENANTS[0], "expires_at": 1_000_000_000}
+    wanted["reader"] = {"tenant": TENANTS[0], "scope": "read"}
+    keys = make_keys(service, wanted)
     with ExitStack() as stack, ThreadPoolExecutor(CLIENTS) as pool:
         world = World(
             {
