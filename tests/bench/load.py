@@ -90,19 +90,18 @@ def find_rate(service: LocalService) -> None:
 def at_rate(service: LocalService, rate: int, requests: int) -> list[float]:
     """Seconds that each of the requests took, from when it was due."""
     numbers = count()
-    began = time.perf_counter() + 0.1
 
     def work(_: int) -> list[float]:
         waited = []
-        with _client(service) as client:
-            while (number := next(numbers)) < requests:
-                due = began + number / rate
-                time.sleep(max(0.0, due - time.perf_counter()))
-                _recall(client, number).raise_for_status()
-                waited.append(time.perf_counter() - due)
+        while (number := next(numbers)) < requests:
+            due = began + number / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            _recall(client, number).raise_for_status()
+            waited.append(time.perf_counter() - due)
         return waited
 
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with _client(service) as client, ThreadPoolExecutor(CONNECTIONS) as pool:
+        began = time.perf_counter() + 0.1
         return [seconds for part in pool.map(work, range(CONNECTIONS)) for seconds in part]
 
 
@@ -193,7 +192,8 @@ def _store(client: httpx.Client, number: int) -> httpx.Response:
 
 def _client(service: LocalService) -> httpx.Client:
     headers = {"Authorization": f"Bearer {service.key}"}
-    return httpx.Client(base_url=service.url, headers=headers, timeout=60)
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.Client(base_url=service.url, headers=headers, timeout=60, limits=limits)
 
 
 if __name__ == "__main__":
