@@ -123,6 +123,8 @@ def _run(
     say("comparing")
     for client in clients:
         client.compare()
+        client.close()
+    queues.close()
     return _outcome(clients, faults, seconds=seconds, seed=seed)
 
 
@@ -156,6 +158,9 @@ class Queues:
         for url in self._urls:
             attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
             self._sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._sqs.close()
 
     def drain(self) -> None:
         """Returns once no message waits. Raises TimeoutError, and where one was given up."""
